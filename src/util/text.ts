@@ -1,0 +1,22 @@
+/** A name that came from a file, safe to print: quoted, control characters and lone surrogates escaped. */
+export function quote(name: string): string {
+  return `"${printable(name)}"`;
+}
+
+/** `text` with every control, format and line-separator character escaped, so that it cannot move a terminal's cursor. */
+export function printable(text: string): string {
+  return text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
+  });
+}
+
+/** `3 clusters`, `1 cluster`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** `0x178`. */
+export function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
