@@ -1,0 +1,38 @@
+import { createRequire } from "node:module";
+
+/** What the addon exports: positional, already checked, numbers and buffers only. Errors have `code` and `syscall` like those of node:fs. */
+export interface Binding {
+  /** mount(2). */
+  mount(source: string, target: string, type: string, flags: number, data: string): void;
+  /** umount2(2) with UMOUNT_NOFOLLOW, and MNT_DETACH if `detach`. */
+  unmount(target: string, detach: boolean): void;
+  /** A second descriptor of the FUSE connection `device` with a queue of its own. */
+  cloneDevice(device: number): number;
+  /** A connected pair of sockets. */
+  socketPair(): [ours: number, theirs: number];
+  /** The descriptor sent over `socket`, or -1 if it was closed without one. */
+  receiveDescriptor(socket: number): number;
+  /** Where the next data at or behind `position` starts; -1 if there is none. */
+  seekData(descriptor: number, position: number): number;
+  /** Where the next hole at or behind `position` starts (the end of the file is one); -1 if `position` is past the end. */
+  seekHole(descriptor: number, position: number): number;
+  /** Bytes of a file or block device. */
+  sizeOf(descriptor: number): number;
+  /** Whether a raw deflate stream at the start of `packed` decodes to exactly `target`; bytes behind the stream are ignored. */
+  inflateRaw(packed: Uint8Array, target: Uint8Array): boolean;
+  /** Whether one or more whole zstd frames at the start of `packed` decode to exactly `target`; bytes behind them are ignored. */
+  zstd(packed: Uint8Array, target: Uint8Array): boolean;
+}
+
+/** The addon, or undefined where it was not built. Any other reason not to load is thrown. */
+export const binding: Binding | undefined = load("../../native-bindings/build/Release/flatmount.node");
+
+function load(path: string): Binding | undefined {
+  if (process.env["FLATMOUNT_NO_ADDON"]) return undefined;
+  try {
+    return createRequire(import.meta.url)(path) as Binding;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}

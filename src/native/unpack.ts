@@ -1,0 +1,38 @@
+import { constants, inflateRawSync } from "node:zlib";
+import { Decompress } from "fzstd";
+import { binding } from "./binding.js";
+
+/**
+ * Decodes the raw deflate stream (RFC 1951) at the start of `packed` into `target`: true if it gives at least that many bytes.
+ * Bytes behind the stream are ignored.
+ */
+export function inflateRaw(packed: Uint8Array, target: Uint8Array): boolean {
+  // The addon's decoder takes whole streams only; zlib decides about everything else.
+  if (binding?.inflateRaw(packed, target)) return true;
+  try {
+    const content = inflateRawSync(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: target.length + 65536 });
+    target.set(content.subarray(0, target.length));
+    return content.length >= target.length;
+  } catch {
+    return false;
+  }
+}
+
+/** Decodes the zstd frames (RFC 8878) at the start of `packed` into `target`: true if they give exactly that many bytes. Bytes behind them are ignored. */
+export function unzstd(packed: Uint8Array, target: Uint8Array): boolean {
+  return binding ? binding.zstd(packed, target) : unzstdScript(packed, target);
+}
+
+function unzstdScript(packed: Uint8Array, target: Uint8Array): boolean {
+  let done = 0;
+  const decoder = new Decompress((chunk) => {
+    target.set(chunk.subarray(0, Math.max(0, target.length - done)), Math.min(done, target.length));
+    done += chunk.length;
+  });
+  try {
+    decoder.push(packed, true);
+  } catch {
+    // What follows the last frame is not a frame: that is padding. A damaged frame leaves `done` short.
+  }
+  return done === target.length;
+}
