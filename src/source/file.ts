@@ -1,0 +1,131 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { binding } from "../native/binding.js";
+import { ImageError, systemCode } from "../util/errors.js";
+import { printable } from "../util/text.js";
+import { checkRange, type Source } from "./source.js";
+
+/** An open file and what it was when it was opened. */
+export interface OpenedFile {
+  readonly path: string;
+  readonly fd: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Identity, for loops in a chain. */
+  readonly identity: string;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+  /** Bytes it takes on its file system. */
+  readonly allocated: number;
+  /** Whether it lies on a file system, so that holes can be asked for; false for a device. */
+  readonly regular: boolean;
+}
+
+/**
+ * Opens a regular file, or a block device where `devices` allows it, read-only. Throws `UNREADABLE` with a reason for people.
+ * Nothing else is ever read from: a FIFO would block, a character device has no end.
+ */
+export function openFile(path: string, { devices }: { readonly devices: boolean }): OpenedFile {
+  let fd: number;
+  try {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer. It changes nothing for files.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (cause) {
+    throw unreadable(path, reasonOf(cause), cause);
+  }
+  try {
+    return describe(path, fd, devices);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function describe(path: string, fd: number, devices: boolean): OpenedFile {
+  const stat = fstatSync(fd);
+  if (stat.isDirectory()) throw unreadable(path, "it is a directory");
+  const regular = stat.isFile();
+  if (!regular && !(devices && stat.isBlockDevice())) throw unreadable(path, "it is not a regular file");
+  if (!regular && !binding) throw unreadable(path, "block devices need the native addon, which is not built");
+  const size = regular ? stat.size : (binding?.sizeOf(fd) ?? 0);
+  return {
+    path,
+    fd,
+    size,
+    identity: `${stat.dev}:${stat.ino}`,
+    modified: stat.mtimeMs,
+    allocated: regular ? stat.blocks * 512 : size,
+    regular,
+  };
+}
+
+function unreadable(path: string, reason: string, cause?: unknown): ImageError {
+  return new ImageError("UNREADABLE", `cannot be read: ${reason}`, { file: printable(path), cause });
+}
+
+function reasonOf(error: unknown): string {
+  switch (systemCode(error)) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return "there is no such file";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "ELOOP":
+      return "its links form a loop";
+    case "ENXIO":
+      return "it is not a regular file";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** The bytes of an open file. Reads go straight to the system; nothing is buffered here. */
+export function fileSource(file: OpenedFile, close: () => void = () => closeSync(file.fd)): Source {
+  const { fd, size } = file;
+  const name = printable(file.path);
+  const source: Source = {
+    name,
+    size,
+    read(target, position) {
+      checkRange(source, target.length, position);
+      readFully(name, fd, target, position);
+    },
+    file: { fd, offset: 0 },
+    ...(file.regular && binding && { run: runFinder(fd, size) }),
+    close,
+  };
+  return source;
+}
+
+function readFully(name: string, fd: number, target: Uint8Array, position: number): void {
+  let done = 0;
+  while (done < target.length) {
+    const count = readSync(fd, target, done, target.length - done, position + done);
+    if (count === 0) {
+      throw new ImageError("TRUNCATED", "the file has become shorter since it was opened", { file: name, position: position + done });
+    }
+    done += count;
+  }
+}
+
+/** Finds data and holes, and remembers the last run: reads come in order, and lseek costs as much as a small read. */
+function runFinder(fd: number, size: number): NonNullable<Source["run"]> {
+  let start = 0;
+  let end = 0;
+  let data = false;
+  return (position) => {
+    if (position < start || position >= end) {
+      const nextData = binding?.seekData(fd, position) ?? position;
+      data = nextData === position;
+      start = position;
+      end = data ? (binding?.seekHole(fd, position) ?? size) : nextData;
+      // -1: no data behind. A file that grew since it was opened still ends where it did.
+      if (end < 0 || end > size) end = size;
+      if (end <= position) {
+        data = true;
+        end = size;
+      }
+    }
+    return { data, length: end - position };
+  };
+}
