@@ -1,0 +1,63 @@
+/** What a file is when it is nothing that can be read here. Shown raw it would be wrong data, so it is refused by name. */
+interface Foreign {
+  readonly what: string;
+  /** Bytes at a position of the head (or, negative, counted from the end of the file). */
+  readonly marks: readonly (readonly [position: number, signature: string])[];
+}
+
+/** Other ways to store a disk. Its bytes are not the disk's, whatever the file is called. */
+const images: readonly Foreign[] = [
+  { what: "a VMDK image", marks: [[0, "KDMV"], [0, "COWD"], [0, "# Disk Descriptor"], [0, "#Disk Descriptor"], [0, "\xbe\xba\xfe\xca\0\0\0\0"]] },
+  { what: "a VHDX image", marks: [[0, "vhdxfile"]] },
+  { what: "a VHD image", marks: [[0, "conectix"], [-512, "conectix"], [-511, "conectix"]] },
+  { what: "a VDI image", marks: [[0x40, "\x7f\x10\xda\xbe"]] },
+  { what: "a QED image", marks: [[0, "QED\0"]] },
+  { what: "a Parallels image", marks: [[0, "WithoutFreeSpace"], [0, "WithouFreSpacExt"]] },
+  { what: "a Bochs image", marks: [[0, "Bochs Virtual HD Image"]] },
+  { what: "an Apple disk image (DMG)", marks: [[-512, "koly"]] },
+  { what: "an Android sparse image", marks: [[0, "\x3a\xff\x26\xed"]] },
+  { what: "an EWF (EnCase) image", marks: [[0, "EVF\x09\x0d\x0a\xff\0"], [0, "EVF2\x0d\x0a\x81\0"]] },
+  { what: "a tar archive", marks: [[257, "ustar"]] },
+  { what: "compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
+  { what: "compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },
+  { what: "compressed with zstd", marks: [[0, "\x28\xb5\x2f\xfd"]] },
+  { what: "compressed with bzip2", marks: [[0, "BZh"]] },
+];
+
+/** No disk either, but a disk may begin with anything: a name that says raw is believed. */
+const documents: readonly Foreign[] = [
+  { what: "a ZIP archive", marks: [[0, "PK\x03\x04"]] },
+  { what: "a 7-Zip archive", marks: [[0, "7z\xbc\xaf\x27\x1c"]] },
+  { what: "a PDF document", marks: [[0, "%PDF-"]] },
+  { what: "a PNG picture", marks: [[0, "\x89PNG"]] },
+  { what: "a JPEG picture", marks: [[0, "\xff\xd8\xff"]] },
+  { what: "a program (ELF)", marks: [[0, "\x7fELF"]] },
+];
+
+/** What the file with this head and tail is, if it is known and no raw disk, such as `a VMDK image`. `namedRaw`: its name ends like that of a raw disk. */
+export function foreignKind({ head, tail }: { readonly head: Uint8Array; readonly tail: Uint8Array }, namedRaw: boolean): string | undefined {
+  const known = (namedRaw ? images : [...images, ...documents]).find(({ marks }) =>
+    marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)),
+  );
+  if (known) return known.what;
+  return !namedRaw && isText(head) ? "text" : undefined;
+}
+
+function hasAt(content: Uint8Array, position: number, signature: string): boolean {
+  const at = position < 0 ? content.length + position : position;
+  if (at < 0 || at + signature.length > content.length) return false;
+  return Buffer.from(content.buffer, content.byteOffset + at, signature.length).toString("latin1") === signature;
+}
+
+/** Disks hold NUL bytes, and hardly ever nothing but UTF-8 without control characters. */
+function isText(head: Uint8Array): boolean {
+  const sample = head.subarray(0, 4096);
+  if (sample.length === 0 || sample.some((byte) => byte < 32 && ![9, 10, 12, 13, 27].includes(byte))) return false;
+  try {
+    // `stream`: the sample may end inside a character.
+    new TextDecoder("utf-8", { fatal: true }).decode(sample, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}

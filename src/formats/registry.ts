@@ -1,0 +1,21 @@
+import { ImageError } from "../util/errors.js";
+import type { FormatDriver } from "./driver.js";
+import { qcow2 } from "./qcow2/index.js";
+import { raw } from "./raw/index.js";
+
+/** Every driver, in the order in which they look at a file. Raw takes anything, so it is last. */
+const drivers: readonly FormatDriver[] = [qcow2, raw];
+
+export const formatNames: readonly string[] = drivers.map((driver) => driver.name);
+
+/** The driver called `name`; throws `UNSUPPORTED` for a format nobody here reads. */
+export function driverNamed(name: string): FormatDriver {
+  const driver = drivers.find((candidate) => candidate.name === name);
+  if (driver) return driver;
+  throw new ImageError("UNSUPPORTED", `the format "${name}" is not known`, { hint: `Known formats: ${formatNames.join(", ")}.` });
+}
+
+/** The driver whose signature is in the file's first 64 KiB or last 512 bytes. */
+export function detect(ends: { readonly head: Uint8Array; readonly tail: Uint8Array }): FormatDriver {
+  return drivers.find((driver) => driver.probe(ends)) ?? raw;
+}
