@@ -1,0 +1,97 @@
+import type { Source } from "../../source/source.js";
+import { ImageError } from "../../util/errors.js";
+import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import { type Qcow2Header, readHeader } from "./header.js";
+import { limits, MAGIC } from "./layout.js";
+import { createMap } from "./map.js";
+import { findSnapshot, readSnapshots } from "./snapshots.js";
+
+export const qcow2: FormatDriver = {
+  name: "qcow2",
+  extensions: [".qcow2", ".qcow", ".img"],
+  probe({ head }) {
+    if (head.length < 8) return false;
+    const view = new DataView(head.buffer, head.byteOffset, head.length);
+    return view.getUint32(0) === MAGIC && view.getUint32(4) >= 2;
+  },
+  open(source, opener, { snapshot }) {
+    const header = readHeader(source);
+    const state = snapshot === undefined ? undefined : findSnapshot(source, header, snapshot);
+    const size = state?.size ?? header.size;
+    const l1 = state ? { offset: state.l1TableOffset, entries: state.l1Size } : { offset: header.l1TableOffset, entries: header.l1Size };
+    checkL1(source, header, l1, state === undefined);
+    const data = header.dataFile ? openDataFile(source, header.dataFile, opener) : source;
+    const closeData = () => {
+      if (data !== source) data.close();
+    };
+    let parent: Layer | undefined;
+    try {
+      const map = createMap({ source, header, data, l1 });
+      parent = header.backingFile === undefined ? undefined : opener.parent(header.backingFile, header.backingFormat);
+      return {
+        format: "qcow2",
+        name: source.name,
+        size,
+        ...(parent && { parent }),
+        map,
+        facts: () => factsOf(source, header),
+        close() {
+          parent?.close();
+          closeData();
+          source.close();
+        },
+      };
+    } catch (error) {
+      closeData();
+      throw error;
+    }
+  },
+};
+
+function openDataFile(source: Source, { name }: { readonly name: string | undefined }, opener: Opener): Source {
+  if (name !== undefined) return opener.part(name);
+  throw new ImageError("PART_MISSING", "the image keeps its data in an external file and does not name it", { file: source.name });
+}
+
+/** A snapshot's table may be smaller than its disk: what it does not reach is unallocated. The active table may not. */
+function checkL1(source: Source, { clusterBits, extendedL2, size }: Qcow2Header, l1: { offset: number; entries: number }, active: boolean): void {
+  const fail = (message: string) => new ImageError("CORRUPT", message, { file: source.name, position: l1.offset });
+  const span = 2 ** clusterBits * (2 ** clusterBits / (extendedL2 ? 16 : 8));
+  const needed = Math.ceil(size / span);
+  if (l1.entries * 8 > limits.l1Bytes) throw fail(`the L1 table has ${l1.entries} entries; ${limits.l1Bytes / 8} are the limit`);
+  if (active && l1.entries < needed) throw fail(`the L1 table has ${l1.entries} entries, the disk of ${size} bytes needs ${needed}`);
+  if (l1.offset + l1.entries * 8 > source.size) throw fail(`the L1 table of ${l1.entries} entries leaves the file of ${source.size} bytes`);
+}
+
+function factsOf(source: Source, header: Qcow2Header): LayerFacts {
+  const notes: string[] = [];
+  if (header.dirty) notes.push("It was not closed properly: its refcounts may be wrong. Reading does not need them.");
+  if (header.corrupt) notes.push("It is marked as corrupt by the program that wrote it.");
+  if (header.backingFile !== undefined && header.backingFormat === undefined) {
+    notes.push("It does not tell the format of its backing file, which was found by its content.");
+  }
+  if (header.unknownAutoclear !== 0n) notes.push("It has autoclear features that are not known here; they do not matter for reading.");
+  let snapshots: LayerFacts["snapshots"];
+  try {
+    snapshots = readSnapshots(source, header).map(({ id, name, size, created, stateSize }) => ({ id, name, size, created, stateSize }));
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    notes.push(`Its snapshots cannot be listed: ${error.message}.`);
+  }
+  return {
+    variant: `version ${header.version}`,
+    details: {
+      "cluster size": 2 ** header.clusterBits,
+      "compression type": header.compression,
+      "refcount bits": header.refcountBits,
+      ...(header.extendedL2 && { "extended L2": true }),
+      ...(header.lazyRefcounts && { "lazy refcounts": true }),
+      ...(header.bitmaps && { bitmaps: true }),
+      ...(header.backingFile !== undefined && { "backing file": header.backingFile }),
+      ...(header.backingFormat !== undefined && { "backing format": header.backingFormat }),
+      ...(header.dataFile && { "data file": header.dataFile.name ?? "", "data file is raw": header.dataFile.raw }),
+    },
+    ...(snapshots && snapshots.length > 0 && { snapshots }),
+    notes,
+  };
+}
