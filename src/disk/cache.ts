@@ -1,0 +1,41 @@
+import { LRUCache } from "lru-cache";
+import type { PackedBlock } from "../formats/driver.js";
+
+/** Decoded blocks, least recently used ones dropped first. */
+export interface BlockCache {
+  /** Fills `target` with the decoded bytes of `block` from `skip` on. */
+  read(block: PackedBlock, target: Uint8Array, skip: number): void;
+}
+
+/** A cache of at most `limit` bytes. Blocks larger than that are decoded anew for every read. */
+export function createBlockCache(limit: number): BlockCache {
+  // Buffers of dropped blocks are used again: blocks of one image are of one size, and a fresh buffer per block would keep the collector busy.
+  const spare: Uint8Array[] = [];
+  const decoded = new LRUCache<string, Uint8Array>({
+    maxSize: Math.max(1, limit),
+    sizeCalculation: (content) => content.length,
+    dispose: (content) => {
+      if (spare.length < 2) spare.push(content);
+    },
+  });
+
+  return {
+    read(block, target, skip) {
+      const known = decoded.get(block.key);
+      if (known) {
+        target.set(known.subarray(skip, skip + target.length));
+        return;
+      }
+      // The whole block is wanted: what asked for it keeps it, so a second copy here would only cost.
+      if (target.length === block.size) {
+        block.unpack(target);
+        return;
+      }
+      const recycled = spare.pop();
+      const content = recycled?.length === block.size ? recycled : Buffer.allocUnsafeSlow(block.size);
+      block.unpack(content);
+      target.set(content.subarray(skip, skip + target.length));
+      if (content.length <= limit) decoded.set(block.key, content);
+    },
+  };
+}

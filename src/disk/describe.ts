@@ -1,0 +1,48 @@
+import type { Layer, LayerFacts, SnapshotFacts } from "../formats/driver.js";
+import type { OpenedDisk } from "./open.js";
+import type { Partition, PartitionTable } from "./partitions/read.js";
+
+/** What `info --json` prints and `info.json` in a mount holds. Sizes and positions in bytes. */
+export interface DiskDescription {
+  readonly image: string;
+  readonly format: string;
+  readonly variant?: string;
+  /** Size of the virtual disk. */
+  readonly size: number;
+  /** Bytes that the image's files take on their file systems. */
+  readonly allocated: number;
+  readonly details: LayerFacts["details"];
+  readonly snapshots: readonly SnapshotFacts[];
+  /** The image itself first, then what it is a difference to. */
+  readonly chain: readonly { readonly file: string; readonly format: string; readonly size: number }[];
+  /** Every file that was opened for it. */
+  readonly files: readonly { readonly path: string; readonly size: number; readonly allocated: number }[];
+  readonly partitionTable?: { readonly scheme: string; readonly sectorSize: number; readonly id?: string };
+  readonly partitions: readonly (Partition & { readonly file: string })[];
+  /** What is unusual, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+export function describeDisk({ layer, files }: OpenedDisk, table: PartitionTable | undefined): DiskDescription {
+  const chain = chainOf(layer);
+  const { variant, details, snapshots } = layer.facts();
+  const [image] = files;
+  return {
+    image: image?.path ?? layer.name,
+    format: layer.format,
+    ...(variant !== undefined && { variant }),
+    size: layer.size,
+    allocated: files.reduce((sum, file) => sum + file.allocated, 0),
+    details,
+    snapshots: snapshots ?? [],
+    chain: chain.map(({ name, format, size }) => ({ file: name, format, size })),
+    files: files.map(({ path, size, allocated }) => ({ path, size, allocated })),
+    ...(table && { partitionTable: { scheme: table.scheme, sectorSize: table.sectorSize, ...(table.id !== undefined && { id: table.id }) } }),
+    partitions: (table?.partitions ?? []).map((partition) => ({ ...partition, file: `partitions/${partition.number}.raw` })),
+    notes: [...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer ? note : `${each.name}: ${note}`))), ...(table?.notes ?? [])],
+  };
+}
+
+function chainOf(layer: Layer): readonly Layer[] {
+  return layer.parent ? [layer, ...chainOf(layer.parent)] : [layer];
+}

@@ -1,0 +1,56 @@
+import { ImageError } from "../util/errors.js";
+import { quote } from "../util/text.js";
+
+/** A file that an image names, understood. */
+export interface NamedFile {
+  readonly path: string;
+  /** The format the name itself declares (`json:{"driver":"qcow2",…}`). */
+  readonly format?: string;
+}
+
+/** Options of a block device that do not change which bytes it has. */
+const harmless = /^(?:file\.){0,2}(?:driver|filename|node-name|read-only|auto-read-only|discard|detect-zeroes|locking|aio|cache\.(?:direct|no-flush))$/;
+
+/**
+ * Reads a file name as QEMU writes it into images: a path, `file:PATH`, or `json:{…}` that comes down to one plain file.
+ * Throws `UNSUPPORTED` for everything that is not a local file.
+ */
+export function parseName(name: string): NamedFile {
+  if (name.startsWith("json:")) return parseJson(name);
+  if (name.startsWith("file:")) return { path: name.slice("file:".length) };
+  // As in QEMU: a colon before the first slash makes a protocol.
+  const protocol = /^([^/:]+):/.exec(name)?.[1];
+  if (protocol !== undefined) throw unsupported(name, `the protocol ${quote(protocol)}`);
+  return { path: name };
+}
+
+function parseJson(name: string): NamedFile {
+  let options: ReadonlyMap<string, unknown>;
+  try {
+    options = flatten(JSON.parse(name.slice("json:".length)) as unknown);
+  } catch {
+    throw unsupported(name, "a description that is not JSON");
+  }
+  const strange = [...options.keys()].find((key) => !harmless.test(key));
+  if (strange !== undefined) throw unsupported(name, `the option ${quote(strange)}`);
+
+  const drivers = ["driver", "file.driver", "file.file.driver"].map((key) => options.get(key)).filter((driver) => driver !== undefined);
+  const files = [...options].filter(([key]) => /(?:^|\.)filename$/.test(key)).map(([, value]) => value);
+  const [path] = files;
+  if (files.length !== 1 || typeof path !== "string") throw unsupported(name, "not exactly one file name");
+  const format = drivers.find((driver) => driver !== "file");
+  const others = drivers.filter((driver) => driver !== "file" && driver !== format && driver !== "raw");
+  if (others.length > 0 || (format !== undefined && typeof format !== "string")) throw unsupported(name, "more than one format");
+  return { path, ...(format !== undefined && { format }) };
+}
+
+/** `{"a":{"b":1}}` and `{"a.b":1}` are the same to QEMU. */
+function flatten(value: unknown, prefix = ""): Map<string, unknown> {
+  if (typeof value !== "object" || value === null) return new Map([[prefix, value]]);
+  const entries = Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, prefix === "" ? key : `${prefix}.${key}`)]);
+  return new Map(entries);
+}
+
+function unsupported(name: string, found: string): ImageError {
+  return new ImageError("UNSUPPORTED", `it refers to ${quote(name)}: only local files can be opened, and this has ${found}`);
+}
