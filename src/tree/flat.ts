@@ -1,0 +1,64 @@
+import type { BlockCache } from "../disk/cache.js";
+import { type Located, locate, readDisk } from "../disk/read.js";
+import type { Layer } from "../formats/driver.js";
+import { memorySource } from "../source/memory.js";
+import type { FlatFile } from "./node.js";
+
+/** Extents counted before `allocated` gives an estimate instead: a few milliseconds' worth. */
+const COUNT_LIMIT = 4096;
+
+/** The flat disk of an image. `stored`: bytes that its files take, the estimate for disks with very many extents. */
+export function diskFile(layer: Layer, cache: BlockCache, stored: number): FlatFile {
+  const file: FlatFile = {
+    size: layer.size,
+    read: (target, offset) => readDisk(layer, target, offset, cache),
+    locate: (offset, length) => locate(layer, offset, length),
+    allocated: once(() => countAllocated(file) ?? Math.min(layer.size, stored)),
+  };
+  return file;
+}
+
+/** `size` bytes of another file from `start` on; they lie in it. */
+export function windowFile(whole: FlatFile, start: number, size: number): FlatFile {
+  const file: FlatFile = {
+    size,
+    read: (target, offset) => whole.read(target, start + offset),
+    locate: (offset, length) => whole.locate(start + offset, length),
+    allocated: once(() => countAllocated(file) ?? Math.min(size, whole.allocated())),
+  };
+  return file;
+}
+
+/** Bytes in memory, such as info.json. */
+export function memoryFile(name: string, content: Uint8Array): FlatFile {
+  const source = memorySource(name, content);
+  return {
+    size: content.length,
+    read: (target, offset) => source.read(target, offset),
+    locate: (offset, length) => ({ extent: { kind: "data", length, source, position: offset }, depth: 0 }),
+    allocated: () => content.length,
+  };
+}
+
+/** Whether nothing is stored for the extent: it reads as zeros. */
+export function isHole({ extent }: Located): boolean {
+  return extent.kind === "zero" || extent.kind === "parent";
+}
+
+/** Bytes that are not holes; undefined if there are too many extents to count. */
+function countAllocated(file: FlatFile): number | undefined {
+  let bytes = 0;
+  let offset = 0;
+  for (let count = 0; offset < file.size; count += 1) {
+    if (count === COUNT_LIMIT) return undefined;
+    const located = file.locate(offset, file.size - offset);
+    if (!isHole(located)) bytes += located.extent.length;
+    offset += located.extent.length;
+  }
+  return bytes;
+}
+
+function once(count: () => number): () => number {
+  let known: number | undefined;
+  return () => (known ??= count());
+}

@@ -1,0 +1,62 @@
+import type { Located } from "../disk/read.js";
+
+/** A flat run of bytes that can be read anywhere: a disk, a partition of it, a text. */
+export interface FlatFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Fills `target` from `offset` on; the range lies in the file. Throws for a range that cannot be read. */
+  read(target: Uint8Array, offset: number): void;
+  /** What the bytes from `offset` on are, at most `length` of them; `offset` < `size`, `length` ≥ 1. */
+  locate(offset: number, length: number): Located;
+  /** Bytes that are stored rather than holes; may be an estimate for very large images. */
+  allocated(): number;
+}
+
+interface NodeBase {
+  /** Computed from the image, so that every worker gives the same node the same number. The root is 1. */
+  readonly id: number;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+}
+
+export interface FileNode extends NodeBase {
+  readonly kind: "file";
+  readonly file: FlatFile;
+}
+
+export interface DirectoryNode extends NodeBase {
+  readonly kind: "directory";
+  child(name: string): Node | undefined;
+  /** In an order that does not change. */
+  entries(): Iterable<Entry>;
+}
+
+export interface SymlinkNode extends NodeBase {
+  readonly kind: "symlink";
+  readonly target: string;
+}
+
+export type Node = FileNode | DirectoryNode | SymlinkNode;
+
+export interface Entry {
+  readonly name: string;
+  readonly node: Node;
+}
+
+/** What a mount shows. The root is a file where the mount point is one. */
+export interface Tree {
+  readonly root: Node;
+  node(id: number): Node | undefined;
+}
+
+/** The node at `path` (names joined by `/`; empty parts ignored), or undefined. */
+export function nodeAt(tree: Tree, path: string): Node | undefined {
+  let node: Node | undefined = tree.root;
+  for (const name of path.split("/")) {
+    if (name === "" || name === ".") continue;
+    node = node?.kind === "directory" ? node.child(name) : undefined;
+  }
+  return node;
+}
