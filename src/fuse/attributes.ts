@@ -1,0 +1,52 @@
+import type { Node } from "../tree/node.js";
+import { attr, fileTypes, little } from "./protocol.js";
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The type and permission bits of a node. */
+export function modeOf(node: Node): number {
+  return fileTypes[node.kind] | node.mode;
+}
+
+/** Bytes of a node, as stat shows them. */
+export function sizeOf(node: Node): number {
+  if (node.kind === "file") return node.file.size;
+  return node.kind === "symlink" ? Buffer.byteLength(node.target) : 4096;
+}
+
+/** Units of 512 bytes that are stored; holes are not. */
+export function blocksOf(node: Node): number {
+  return node.kind === "file" ? Math.ceil(node.file.allocated() / 512) : 0;
+}
+
+/** Writes the `fuse_attr` of `node` at `at`. */
+export function writeAttributes(view: DataView, at: number, node: Node, { uid, gid }: Owner): void {
+  const seconds = Math.floor(node.modified / 1000);
+  const nanoseconds = Math.floor((node.modified - seconds * 1000) * 1e6);
+  setUint64(view, at + attr.ino, node.id);
+  setUint64(view, at + attr.bytes, sizeOf(node));
+  setUint64(view, at + attr.blocks, blocksOf(node));
+  for (const time of [attr.atime, attr.mtime, attr.ctime]) setUint64(view, at + time, seconds);
+  for (const time of [attr.atimensec, attr.mtimensec, attr.ctimensec]) view.setUint32(at + time, nanoseconds, little);
+  view.setUint32(at + attr.mode, modeOf(node), little);
+  view.setUint32(at + attr.nlink, node.kind === "directory" ? 2 : 1, little);
+  view.setUint32(at + attr.uid, uid, little);
+  view.setUint32(at + attr.gid, gid, little);
+  view.setUint32(at + attr.blksize, 4096, little);
+}
+
+/** A u64 below 2^53. */
+export function setUint64(view: DataView, at: number, value: number): void {
+  const high = Math.floor(value / 2 ** 32);
+  const low = value - high * 2 ** 32;
+  view.setUint32(little ? at : at + 4, low, little);
+  view.setUint32(little ? at + 4 : at, high, little);
+}
+
+/** A u64 as a Number: exact below 2^53, above it near enough to be past every file. */
+export function getUint64(view: DataView, at: number): number {
+  return view.getUint32(little ? at + 4 : at, little) * 2 ** 32 + view.getUint32(little ? at : at + 4, little);
+}

@@ -1,0 +1,149 @@
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { type Binding, binding } from "../native/binding.js";
+import { debug } from "../util/debug.js";
+import { systemCode, UserError } from "../util/errors.js";
+import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
+import { mountAt } from "./mountinfo.js";
+import { fileTypes } from "./protocol.js";
+import type { MountRequest, Session, Transport } from "./transport.js";
+import type { WorkerMessage, WorkerTask } from "./worker.js";
+
+const log = debug("devfuse");
+
+/** mount(2) flags: MS_RDONLY | MS_NOSUID | MS_NODEV. */
+const MOUNT_FLAGS = 1 | 2 | 4;
+
+/** The kernel reads this far ahead of a sequential reader. More than the default of 128 KiB lets both workers be busy. */
+const READ_AHEAD_KIB = 1024;
+
+/** Our own FUSE server: worker threads that speak the kernel's protocol on /dev/fuse. */
+export const devfuse: Transport = {
+  name: "devfuse",
+  obstacle() {
+    if (process.platform !== "linux") return { message: "the devfuse transport is for Linux", hint: "Use --transport libfuse." };
+    if (!binding) return { message: "the native addon is not built", hint: 'Run "npm run build:native", or use --transport libfuse.' };
+    return undefined;
+  },
+  async mount(request) {
+    if (!binding) throw new UserError("the native addon is not built");
+    const { device, unmount } = attach(binding, request);
+    const session = startWorkers(binding, device, request);
+    try {
+      await session.ready;
+    } catch (error) {
+      unmount(true);
+      await session.ended.catch(() => undefined);
+      throw error;
+    }
+    raiseReadAhead(request.mountpoint);
+    session.ended.catch(() => unmountQuietly(unmount));
+    return { ended: session.ended, unmount: ({ detach }) => unmountNow(unmount, detach) };
+  },
+};
+
+interface Attached {
+  readonly device: number;
+  unmount(detach: boolean): void;
+}
+
+/** Mounts: by mount(2) where that is permitted, else through the setuid helper. */
+function attach(native: Binding, request: MountRequest): Attached {
+  const { mountpoint } = request;
+  const throughHelper = (): Attached => ({
+    device: mountWithFusermount(native, request),
+    unmount: (detach) => unmountWithFusermount(mountpoint, detach),
+  });
+  if (process.geteuid?.() !== 0) return throughHelper();
+  const device = openDevice();
+  const rootmode = fileTypes[request.tree.root.kind].toString(8);
+  const data = [`fd=${device}`, `rootmode=${rootmode}`, "user_id=0", "group_id=0", "default_permissions", ...(request.allowOther ? ["allow_other"] : [])];
+  try {
+    native.mount(request.source, mountpoint, "fuse.flatmount", MOUNT_FLAGS, data.join(","));
+  } catch (error) {
+    closeSync(device);
+    // Root in a container may lack the right to mount; the helper may have it.
+    if (systemCode(error) === "EPERM" && fusermountProgram() !== undefined) return throughHelper();
+    throw mountError(mountpoint, error);
+  }
+  return { device, unmount: (detach) => native.unmount(mountpoint, detach) };
+}
+
+function openDevice(): number {
+  try {
+    return openSync("/dev/fuse", "r+");
+  } catch (error) {
+    throw new UserError(`/dev/fuse cannot be opened: ${systemCode(error) ?? String(error)}`, 'Run "flatmount doctor" to see what is missing.', error);
+  }
+}
+
+function mountError(mountpoint: string, error: unknown): UserError {
+  const code = systemCode(error);
+  if (code === "EPERM") return new UserError(`${mountpoint}: mounting is not permitted here`, 'Run "flatmount doctor" to see what is missing.', error);
+  if (code === "EBUSY") return new UserError(`${mountpoint}: it is in use`, "Choose another directory.", error);
+  return new UserError(`${mountpoint}: mounting failed: ${String(code ?? error)}`, undefined, error);
+}
+
+function startWorkers(native: Binding, device: number, request: MountRequest): { ready: Promise<unknown>; ended: Promise<void> } {
+  const { view, files, uid, gid } = request;
+  const count = Math.max(2, Math.min(availableParallelism(), 4));
+  const view1 = { ...view, cacheLimit: Math.floor(view.cacheLimit / count) };
+  const workers = Array.from({ length: count }, (_, index) => {
+    const own = index === 0 ? device : cloneOrShare(native, device);
+    return startWorker({ view: view1, files, owner: { uid, gid }, device: own });
+  });
+  const ended = Promise.all(workers.map((worker) => worker.ended)).then(() => undefined);
+  return { ready: Promise.all(workers.map((worker) => worker.ready)), ended };
+}
+
+/** A queue of its own per worker; kernels before 4.2 share one, which works as well. */
+function cloneOrShare(native: Binding, device: number): number {
+  try {
+    return native.cloneDevice(device);
+  } catch (error) {
+    log("the device cannot be cloned: %o", error);
+    return device;
+  }
+}
+
+function startWorker(task: WorkerTask): { ready: Promise<void>; ended: Promise<void> } {
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: task });
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.on("message", (message: WorkerMessage) => {
+      if (message.kind === "ready") resolve();
+      else console.error(message.text);
+    });
+    worker.once("error", reject);
+    worker.once("exit", (code) => reject(new Error(`a worker ended with status ${code} before it was ready`)));
+  });
+  const ended = new Promise<void>((resolve, reject) => {
+    worker.once("error", reject);
+    worker.once("exit", () => resolve());
+  });
+  return { ready, ended };
+}
+
+async function unmountNow(unmount: (detach: boolean) => void, detach: boolean): Promise<void> {
+  unmount(detach);
+  return Promise.resolve();
+}
+
+/** A worker that broke down must not leave readers hanging. */
+function unmountQuietly(unmount: (detach: boolean) => void): void {
+  try {
+    unmount(true);
+  } catch (error) {
+    log("unmounting after a breakdown: %o", error);
+  }
+}
+
+function raiseReadAhead(mountpoint: string): void {
+  const device = mountAt(mountpoint)?.device;
+  if (device === undefined) return;
+  try {
+    writeFileSync(`/sys/class/bdi/${device}/read_ahead_kb`, String(READ_AHEAD_KIB));
+  } catch (error) {
+    log("read-ahead stays as it is: %o", error);
+  }
+}

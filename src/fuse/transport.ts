@@ -1,0 +1,37 @@
+import type { OpenedFile } from "../source/file.js";
+import type { Tree } from "../tree/node.js";
+import type { ViewRequest } from "../tree/view.js";
+
+/** What is to be mounted, and how. Everything has been checked that can be checked without mounting. */
+export interface MountRequest {
+  /** What the view shows; workers build it again from this. */
+  readonly view: ViewRequest;
+  /** The view, as the mounting thread built it. */
+  readonly tree: Tree;
+  /** The files behind it, open. */
+  readonly files: readonly OpenedFile[];
+  /** Absolute path of an existing directory, or of an existing regular file if the root of the view is one. */
+  readonly mountpoint: string;
+  /** What `mount` and `findmnt` show as the source. */
+  readonly source: string;
+  readonly allowOther: boolean;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A mount that is being served. */
+export interface Session {
+  /** Settles when the view is gone and nothing serves any more; rejects if serving broke down. */
+  readonly ended: Promise<void>;
+  /** Takes the mount away; throws an error with code `EBUSY` while somebody uses it. `detach`: out of sight at once, gone when its last user is. */
+  unmount(options: { readonly detach: boolean }): Promise<void>;
+}
+
+/** A way to show a tree as a file system. */
+export interface Transport {
+  readonly name: string;
+  /** Why it cannot work on this machine, with a hint; undefined if nothing speaks against it. */
+  obstacle(): { readonly message: string; readonly hint: string } | undefined;
+  /** Resolves when the view is readable. Throws a `UserError` if it cannot be mounted. */
+  mount(request: MountRequest): Promise<Session>;
+}

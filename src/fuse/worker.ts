@@ -1,0 +1,62 @@
+import { readSync, writeSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import type { OpenedFile } from "../source/file.js";
+import { openView, type ViewRequest } from "../tree/view.js";
+import { systemCode } from "../util/errors.js";
+import type { Owner } from "./attributes.js";
+import { MAX_READ, outHeader, REQUEST_SIZE } from "./protocol.js";
+import { createServer, type Server } from "./server.js";
+
+/** What a worker is started with. */
+export interface WorkerTask {
+  readonly view: ViewRequest;
+  readonly files: readonly OpenedFile[];
+  readonly owner: Owner;
+  /** A descriptor of the FUSE connection. */
+  readonly device: number;
+}
+
+/** What a worker tells. */
+export type WorkerMessage = { readonly kind: "ready" } | { readonly kind: "error"; readonly text: string };
+
+run(workerData as WorkerTask);
+
+function run({ view, files, owner, device }: WorkerTask): void {
+  const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
+  const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
+  const server = createServer(tree, { owner, onError: (error, where) => tell({ kind: "error", text: `${where}: ${describe(error)}` }) });
+  tell({ kind: "ready" });
+  serve(device, server);
+  close();
+}
+
+/** Reads requests and writes replies until the file system is unmounted. The thread sleeps in read(2); the kernel's queue is the scheduler. */
+function serve(device: number, server: Server): void {
+  const request = Buffer.allocUnsafeSlow(REQUEST_SIZE);
+  const reply = Buffer.allocUnsafeSlow(outHeader.size + MAX_READ);
+  for (;;) {
+    let length: number;
+    try {
+      length = readSync(device, request, 0, REQUEST_SIZE, null);
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === "ENODEV") return;
+      // ENOENT: the request was interrupted before it could be read.
+      if (code === "ENOENT" || code === "EINTR" || code === "EAGAIN") continue;
+      throw error;
+    }
+    const size = server(request, length, reply);
+    if (size === 0) continue;
+    try {
+      writeSync(device, reply, 0, size);
+    } catch (error) {
+      // ENOENT: whoever asked was interrupted and is gone. ENODEV shows again at the next read.
+      const code = systemCode(error);
+      if (code !== "ENOENT" && code !== "ENODEV" && code !== "EINTR") throw error;
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
