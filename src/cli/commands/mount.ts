@@ -1,0 +1,65 @@
+import { resolve } from "node:path";
+import { Command, Option } from "@commander-js/extra-typings";
+import { defaultMountpoint } from "../../daemon/mountpoint.js";
+import { type MountWish, serve, transportNames } from "../../daemon/serve.js";
+import { startDaemon } from "../../daemon/start.js";
+import type { MountRecord } from "../../daemon/state.js";
+import { formatNames } from "../../formats/registry.js";
+import { formatSize } from "../../util/size.js";
+import { type MountOptions, parseCache, parseId, parseMode, parseMountOptions } from "../mount-options.js";
+
+const DEFAULT_CACHE = 32 * 2 ** 20;
+
+export function mountCommand() {
+  return new Command("mount")
+    .summary("show a disk image as one flat raw file")
+    .description("Shows the disk in IMAGE as MOUNTPOINT/disk.raw, its partitions beside it. Returns when it can be read.")
+    .argument("<image>", "the image")
+    .argument("[mountpoint]", "a directory, made if it is missing; or a regular file, which then is the disk (default: a folder beside the image)")
+    .addOption(new Option("-f, --format <name>", "do not look at the bytes, open as this format").choices(formatNames))
+    .option("--snapshot <id>", "an internal snapshot, by id or name, instead of the current state")
+    .option("--allow <dir>", "let the image name files below this folder too (repeatable)", collect, [])
+    .option("--allow-other", "let other users see the mount", false)
+    .option("--uid <number>", "owner of what is shown (default: you)", parseId)
+    .option("--gid <number>", "group of what is shown (default: yours)", parseId)
+    .option("--mode <octal>", "permissions of the files, such as 0400 (default: 0444)", parseMode)
+    .option("--cache <size>", "memory for unpacked blocks (default: 32M)", parseCache)
+    .addOption(new Option("--transport <name>", "how the kernel is spoken to").choices(transportNames))
+    .option("--foreground", "do not detach; stop with Ctrl-C", false)
+    .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", collect, [])
+    .option("--json", "print the mount as JSON", false)
+    .addHelpText("after", "\nExamples:\n  flatmount disk.qcow2 /mnt/disk\n  dd if=/mnt/disk/disk.raw of=copy.raw bs=1M\n  flatmount umount /mnt/disk\n")
+    .action(async (image, mountpoint, { o, json, foreground, ...given }) => {
+      const wish = wishOf(image, mountpoint, { ...given, ...parseMountOptions(o.join(",")) });
+      const { record, ended } = foreground ? await serve(wish) : { record: await startDaemon(wish), ended: Promise.resolve() };
+      process.stdout.write(json ? `${JSON.stringify(record)}\n` : `${describe(image, record)}\n`);
+      await ended;
+    });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function wishOf(image: string, mountpoint: string | undefined, options: Partial<MountOptions>): MountWish {
+  return {
+    image: resolve(image),
+    options: {
+      ...(options.format !== undefined && { format: options.format }),
+      ...(options.snapshot !== undefined && { snapshot: options.snapshot }),
+      allow: (options.allow ?? []).map((folder) => resolve(folder)),
+    },
+    mountpoint: resolve(mountpoint ?? defaultMountpoint(image)),
+    nonempty: options.nonempty ?? false,
+    ...(options.transport !== undefined && { transport: options.transport }),
+    allowOther: options.allowOther ?? false,
+    uid: options.uid ?? process.getuid?.() ?? 0,
+    gid: options.gid ?? process.getgid?.() ?? 0,
+    mode: options.mode ?? 0o444,
+    cacheLimit: options.cache ?? DEFAULT_CACHE,
+  };
+}
+
+function describe(image: string, { format, size, mountpoint }: MountRecord): string {
+  return `${image} (${format}, ${formatSize(size)}) is mounted at ${mountpoint}`;
+}

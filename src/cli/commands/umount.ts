@@ -1,0 +1,14 @@
+import { Command } from "@commander-js/extra-typings";
+import { takeAway } from "../../daemon/take-away.js";
+
+export function umountCommand() {
+  return new Command("umount")
+    .alias("unmount")
+    .summary("take mounts away")
+    .description("Unmounts, and waits until the daemon has ended.")
+    .argument("<mountpoint...>", "where something is mounted")
+    .option("-l, --lazy", "take it out of sight now, even if it is in use", false)
+    .action(async (mountpoints, { lazy }) => {
+      for (const mountpoint of mountpoints) await takeAway(mountpoint, { lazy });
+    });
+}

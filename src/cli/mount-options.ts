@@ -1,0 +1,69 @@
+import { UserError } from "../util/errors.js";
+import { parseSize } from "../util/size.js";
+
+/** What the options of `mount`, or the `-o` list of mount(8), may say. */
+export interface MountOptions {
+  readonly format?: string;
+  readonly snapshot?: string;
+  readonly allow: readonly string[];
+  readonly transport?: string;
+  readonly allowOther: boolean;
+  readonly nonempty: boolean;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly mode?: number;
+  readonly cache?: number;
+}
+
+/** Options of mount(8) that say nothing to us: what they ask for is always so, or is for somebody else. */
+const indifferent = /^(?:ro|defaults|auto|noauto|user|users|nouser|owner|group|nofail|_netdev|nosuid|nodev|noexec|exec|relatime|noatime|async|loud|silent|comment=.*|x-.*)$/;
+
+/** Reads a list such as `ro,allow_other,uid=1000`. Throws for what it does not know. */
+export function parseMountOptions(list: string): Partial<MountOptions> {
+  const found: { -readonly [K in keyof MountOptions]?: MountOptions[K] } = {};
+  const allow: string[] = [];
+  for (const option of list.split(",").filter((each) => each !== "")) {
+    const [name = "", value = ""] = splitOnce(option);
+    if (name === "allow_other") found.allowOther = true;
+    else if (name === "nonempty") found.nonempty = true;
+    else if (name === "format") found.format = value;
+    else if (name === "snapshot") found.snapshot = value;
+    else if (name === "transport") found.transport = value;
+    else if (name === "allow") allow.push(value);
+    else if (name === "uid") found.uid = parseId(value);
+    else if (name === "gid") found.gid = parseId(value);
+    else if (name === "mode") found.mode = parseMode(value);
+    else if (name === "cache") found.cache = parseCache(value);
+    else if (!indifferent.test(option)) throw new UserError(`-o ${option}: this option is not known`, whyNot(name));
+  }
+  return { ...found, ...(allow.length > 0 && { allow }) };
+}
+
+function splitOnce(option: string): readonly string[] {
+  const at = option.indexOf("=");
+  return at < 0 ? [option] : [option.slice(0, at), option.slice(at + 1)];
+}
+
+function whyNot(name: string): string | undefined {
+  return name === "rw" ? "Images are only ever read: leave it out, or write ro." : undefined;
+}
+
+/** A user or group by number. */
+export function parseId(text: string): number {
+  const id = Number(text);
+  if (/^\d+$/.test(text) && id < 2 ** 32) return id;
+  throw new UserError(`"${text}" is not a user or group number`);
+}
+
+/** Permission bits in octal; nothing can be written or run, so only the read bits count. */
+export function parseMode(text: string): number {
+  if (/^[0-7]{3,4}$/.test(text)) return Number.parseInt(text, 8) & 0o444;
+  throw new UserError(`"${text}" is not a mode such as 0444`);
+}
+
+/** A size such as 64M. */
+export function parseCache(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
+  throw new UserError(`"${text}" is not a size such as 64M`);
+}

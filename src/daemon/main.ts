@@ -1,0 +1,27 @@
+// The daemon: started by start.ts with its wish as the argument, tells over the IPC channel whether the mount stands, and serves until it is gone.
+import { ImageError, UserError } from "../util/errors.js";
+import { type MountWish, serve } from "./serve.js";
+import type { DaemonMessage } from "./start.js";
+
+try {
+  const wish = JSON.parse(process.argv[2] ?? "") as MountWish;
+  const { record, ended } = await serve(wish);
+  process.title = `flatmount ${wish.image}`;
+  process.chdir("/");
+  tell({ kind: "ready", record });
+  await ended;
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+  if (process.connected) tell({ kind: "failed", ...describe(error) });
+}
+
+function tell(message: DaemonMessage): void {
+  process.send?.(message, undefined, undefined, () => process.disconnect());
+}
+
+function describe(error: unknown): Omit<Extract<DaemonMessage, { kind: "failed" }>, "kind"> {
+  if (error instanceof ImageError) return { code: error.code, message: error.message, file: error.file, position: error.position, hint: error.hint };
+  const message = error instanceof Error ? error.message : String(error);
+  return { message, ...(error instanceof UserError && { hint: error.hint }) };
+}

@@ -1,0 +1,52 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type ErrorCode, ImageError, UserError } from "../util/errors.js";
+import type { MountWish } from "./serve.js";
+import { type MountRecord, stateFolder } from "./state.js";
+
+/** What the daemon tells its parent, once. */
+export type DaemonMessage =
+  | { readonly kind: "ready"; readonly record: MountRecord }
+  | {
+      readonly kind: "failed";
+      /** Of an `ImageError`. */
+      readonly code?: ErrorCode;
+      readonly message: string;
+      readonly file?: string | undefined;
+      readonly position?: number | undefined;
+      readonly hint?: string | undefined;
+    };
+
+/** Starts a daemon for the mount and returns when the view is readable. Throws what the daemon could not do. */
+export async function startDaemon(wish: MountWish): Promise<MountRecord> {
+  const log = join(stateFolder(), `${Date.now()}-${process.pid}.log`);
+  const output = openSync(log, "a", 0o600);
+  const daemon = spawn(process.execPath, [fileURLToPath(new URL("./main.js", import.meta.url)), JSON.stringify({ ...wish, log } satisfies MountWish)], {
+    detached: true,
+    stdio: ["ignore", output, output, "ipc"],
+  });
+  closeSync(output);
+  try {
+    return await new Promise<MountRecord>((resolve, reject) => {
+      daemon.once("message", (message: DaemonMessage) => {
+        if (message.kind === "ready") resolve(message.record);
+        else reject(failure(message));
+      });
+      daemon.once("error", reject);
+      daemon.once("exit", (code, signal) => reject(new UserError(`the daemon ended (${signal ?? `status ${code}`}) before the mount was ready`)));
+    });
+  } catch (error) {
+    rmSync(log, { force: true });
+    throw error;
+  } finally {
+    daemon.removeAllListeners();
+    if (daemon.connected) daemon.disconnect();
+    daemon.unref();
+  }
+}
+
+function failure({ code, message, ...details }: Extract<DaemonMessage, { kind: "failed" }>): Error {
+  return code === undefined ? new UserError(message, details.hint) : new ImageError(code, message, details);
+}
