@@ -1,10 +1,11 @@
 import { ImageError } from "../util/errors.js";
 import type { FormatDriver } from "./driver.js";
+import { qcow } from "./qcow/index.js";
 import { qcow2 } from "./qcow2/index.js";
 import { raw } from "./raw/index.js";
 
 /** Every driver, in the order in which they look at a file. Raw takes anything, so it is last. */
-const drivers: readonly FormatDriver[] = [qcow2, raw];
+const drivers: readonly FormatDriver[] = [qcow2, qcow, raw];
 
 export const formatNames: readonly string[] = drivers.map((driver) => driver.name);
 

@@ -118,6 +118,9 @@ export const statfsOut = { size: 80, blocks: 0, files: 24, bsize: 40, namelen: 4
 /** File types, as in the upper bits of a mode (inode(7)); a dirent has them shifted right by 12. */
 export const fileTypes = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
 
+/** What an image shows never changes, so the kernel may keep what it was told: for a day, in seconds. */
+export const VALID = 86_400;
+
 /** Longest read that the kernel asks for: max_pages pages of 4 KiB. */
 export const MAX_PAGES = 256;
 export const MAX_READ = MAX_PAGES * 4096;

@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { OpenedFile } from "../source/file.js";
 import { openView, type ViewRequest } from "../tree/view.js";
 import { systemCode } from "../util/errors.js";
+import { explain } from "../util/explain.js";
 import type { Owner } from "./attributes.js";
 import { MAX_READ, outHeader, REQUEST_SIZE } from "./protocol.js";
 import { createServer, type Server } from "./server.js";
@@ -19,12 +20,15 @@ export interface WorkerTask {
 /** What a worker tells. */
 export type WorkerMessage = { readonly kind: "ready" } | { readonly kind: "error"; readonly text: string };
 
+/** Errors that one worker tells. */
+const TOLD_LIMIT = 1000;
+
 run(workerData as WorkerTask);
 
 function run({ view, files, owner, device }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
-  const server = createServer(tree, { owner, onError: (error, where) => tell({ kind: "error", text: `${where}: ${describe(error)}` }) });
+  const server = createServer(tree, { owner, onError: errorTeller(tell) });
   tell({ kind: "ready" });
   serve(device, server);
   close();
@@ -57,6 +61,15 @@ function serve(device: number, server: Server): void {
   }
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** A damaged image may fail a million times, page by page: the same error is told once, and all in all not for ever. */
+function errorTeller(tell: (message: WorkerMessage) => void): (error: unknown) => void {
+  let last = "";
+  let told = 0;
+  return (error) => {
+    const text = explain(error);
+    if (text === last || told > TOLD_LIMIT) return;
+    last = text;
+    told += 1;
+    tell({ kind: "error", text: told > TOLD_LIMIT ? "further errors are not written down" : text });
+  };
 }

@@ -1,9 +1,10 @@
 // From an offset of the virtual disk to a place in the file. Reference: docs/interop/qcow2.rst, section "Cluster mapping".
 import type { Source } from "../../source/source.js";
-import { ImageError, systemCode } from "../../util/errors.js";
+import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
 import type { Extent } from "../driver.js";
 import { runLength } from "../runs.js";
+import { storedExtent, tableError } from "../stored.js";
 import { createTableCache, loadTable64 } from "../tables.js";
 import { extendedUnits, hostOffset, standardUnits, type UnitReader, unitKinds } from "./entries.js";
 import type { Qcow2Header } from "./header.js";
@@ -60,7 +61,7 @@ export function createMap({ source, header, data, l1 }: MapOptions): (offset: nu
           return { kind: "damaged", length: one(), error: corrupt(entryPosition(), `the cluster at offset ${hex(offset)} stands elsewhere in the raw data file`) };
         }
         const next = (other: number) => units.kind(table, other) === unitKinds.data && units.position(table, other) === start + (other - unit) * unitSize;
-        return stored(data, position, runLength(inSlice, most, unitSize, next));
+        return storedExtent(data, position, runLength(inSlice, most, unitSize, next));
       }
       case unitKinds.packed: {
         const at = Math.floor(unit / units.perEntry) * units.words;
@@ -93,25 +94,8 @@ export function createMap({ source, header, data, l1 }: MapOptions): (offset: nu
       if (tableOffset % clusterSize !== 0) throw corrupt(l1.offset + 8 * l1Index, `the L2 table at ${hex(tableOffset)} is not aligned to a cluster`);
       table = loadSlice(slicePosition);
     } catch (error) {
-      return { kind: "damaged", length: Math.min(length, sliceStart + sliceSpan - offset), error: tableError(source, slicePosition, error) };
+      return { kind: "damaged", length: Math.min(length, sliceStart + sliceSpan - offset), error: tableError(source, "L2 table", slicePosition, error) };
     }
     return mapUnit(table, slicePosition, sliceStart, offset, length);
   };
-}
-
-/** A run of plain clusters, as far as the file has it. */
-function stored(source: Source, position: number, length: number): Extent {
-  if (position + length <= source.size) return { kind: "data", length, source, position };
-  if (position < source.size) return { kind: "data", length: source.size - position, source, position };
-  const message = `the data at ${hex(position)} is behind the end of the file, which has ${source.size} bytes`;
-  return { kind: "damaged", length, error: new ImageError("TRUNCATED", message, { file: source.name, position }) };
-}
-
-function tableError(source: Source, position: number, error: unknown): ImageError {
-  if (error instanceof ImageError) return error;
-  return new ImageError("UNREADABLE", `the L2 table at ${hex(position)} cannot be read: ${systemCode(error) ?? String(error)}`, {
-    file: source.name,
-    position,
-    cause: error,
-  });
 }

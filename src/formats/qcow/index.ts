@@ -1,0 +1,43 @@
+import { ImageError } from "../../util/errors.js";
+import type { FormatDriver } from "../driver.js";
+import { readHeader } from "./header.js";
+import { MAGIC, VERSION } from "./layout.js";
+import { createMap } from "./map.js";
+
+export const qcow: FormatDriver = {
+  name: "qcow",
+  extensions: [".qcow", ".img"],
+  probe({ head }) {
+    if (head.length < 8) return false;
+    const view = new DataView(head.buffer, head.byteOffset, head.length);
+    return view.getUint32(0) === MAGIC && view.getUint32(4) === VERSION;
+  },
+  open(source, opener, { snapshot }) {
+    if (snapshot !== undefined) throw new ImageError("UNSUPPORTED", "qcow version 1 has no snapshots", { file: source.name });
+    const header = readHeader(source);
+    const { size, clusterBits, l2Bits, backingFile } = header;
+    const map = createMap(source, header);
+    // Version 1 has no field for the format of the backing file.
+    const parent = backingFile === undefined ? undefined : opener.parent(backingFile);
+    return {
+      format: "qcow",
+      name: source.name,
+      size,
+      ...(parent && { parent }),
+      map,
+      facts: () => ({
+        variant: "version 1",
+        details: {
+          "cluster size": 2 ** clusterBits,
+          "L2 table entries": 2 ** l2Bits,
+          ...(backingFile !== undefined && { "backing file": backingFile }),
+        },
+        notes: parent ? ["Version 1 cannot tell the format of its backing file, which was found by its content."] : [],
+      }),
+      close() {
+        parent?.close();
+        source.close();
+      },
+    };
+  },
+};

@@ -1,0 +1,16 @@
+import { ImageError, UserError } from "./errors.js";
+import { hex, printable } from "./text.js";
+
+/** One line for people: which file, what is wrong, where. `nameOf` says how a file is to be called. */
+export function explain(error: unknown, nameOf: (file: string) => string = (file) => file): string {
+  if (!(error instanceof Error)) return printable(String(error));
+  if (!(error instanceof ImageError)) return error.message;
+  const file = error.file === undefined ? "" : `${printable(nameOf(error.file))}: `;
+  const where = error.position === undefined ? "" : ` (at byte ${hex(error.position)})`;
+  return `${file}${error.message}${where}`;
+}
+
+/** What the user can do about it, if anything. */
+export function hintOf(error: unknown): string | undefined {
+  return error instanceof ImageError || error instanceof UserError ? error.hint : undefined;
+}
