@@ -1,14 +1,20 @@
 #!/usr/bin/env node
 import { relative } from "node:path";
 import { explain, hintOf } from "../util/explain.js";
-import { createProgram } from "./program.js";
+import { OutputClosed, standardIo } from "./output.js";
+import { runProgram } from "./program.js";
 
+const io = standardIo();
 try {
-  await createProgram().parseAsync();
+  await runProgram(io, process.argv.slice(2));
 } catch (error) {
+  if (!(error instanceof OutputClosed)) complain(error);
+}
+
+function complain(error: unknown): void {
   if (process.env["DEBUG"]?.includes("flatmount")) console.error(error);
   const hint = hintOf(error);
-  process.stderr.write(`flatmount: ${explain(error, shorten)}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
+  io.err(`flatmount: ${explain(error, shorten)}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
   process.exitCode = 1;
 }
 

@@ -1,11 +1,11 @@
 import { UserError } from "../util/errors.js";
-import { parseSize } from "../util/size.js";
+import { sizeArgument } from "./reading-options.js";
 
 /** What the options of `mount`, or the `-o` list of mount(8), may say. */
 export interface MountOptions {
   readonly format?: string;
   readonly snapshot?: string;
-  readonly allow: readonly string[];
+  readonly allow?: readonly string[];
   readonly transport?: string;
   readonly allowOther: boolean;
   readonly nonempty: boolean;
@@ -33,7 +33,7 @@ export function parseMountOptions(list: string): Partial<MountOptions> {
     else if (name === "uid") found.uid = parseId(value);
     else if (name === "gid") found.gid = parseId(value);
     else if (name === "mode") found.mode = parseMode(value);
-    else if (name === "cache") found.cache = parseCache(value);
+    else if (name === "cache") found.cache = sizeArgument(value);
     else if (!indifferent.test(option)) throw new UserError(`-o ${option}: this option is not known`, whyNot(name));
   }
   return { ...found, ...(allow.length > 0 && { allow }) };
@@ -59,11 +59,4 @@ export function parseId(text: string): number {
 export function parseMode(text: string): number {
   if (/^[0-7]{3,4}$/.test(text)) return Number.parseInt(text, 8) & 0o444;
   throw new UserError(`"${text}" is not a mode such as 0444`);
-}
-
-/** A size such as 64M. */
-export function parseCache(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes !== undefined) return bytes;
-  throw new UserError(`"${text}" is not a size such as 64M`);
 }

@@ -1,24 +1,47 @@
 import { readFileSync } from "node:fs";
-import { Command } from "@commander-js/extra-typings";
-import { listCommand } from "./commands/list.js";
-import { mountCommand } from "./commands/mount.js";
-import { umountCommand } from "./commands/umount.js";
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Io } from "./io.js";
 
-/** The whole command line. */
-export function createProgram(): Command {
+/** Every command, loaded when it is used: what one needs would only slow down the others. In the order in which the help lists them. */
+const commands: Readonly<Record<string, (io: Io) => Promise<CommandUnknownOpts>>> = {
+  mount: async (io) => (await import("./commands/mount.js")).mountCommand(io),
+  umount: async (io) => (await import("./commands/umount.js")).umountCommand(),
+  list: async (io) => (await import("./commands/list.js")).listCommand(io),
+  info: async (io) => (await import("./commands/info.js")).infoCommand(io),
+  map: async (io) => (await import("./commands/map.js")).mapCommand(io),
+  ls: async (io) => (await import("./commands/ls.js")).lsCommand(io),
+  cat: async (io) => (await import("./commands/cat.js")).catCommand(io),
+  doctor: async (io) => (await import("./commands/doctor.js")).doctorCommand(io),
+};
+
+/** What `flatmount IMAGE MOUNTPOINT` is short for. */
+const DEFAULT = "mount";
+
+/** Runs the command line `words`: the arguments behind the program's name. Wrong usage ends the process with status 2. */
+export async function runProgram(io: Io, words: readonly string[]): Promise<void> {
+  const program = createProgram();
+  for (const name of namesNeeded(words)) {
+    const command = await commands[name]?.(io);
+    if (command) program.addCommand(command.copyInheritedSettings(program), { isDefault: name === DEFAULT });
+  }
+  await program.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
+}
+
+/** The command that is called; all of them, where it is not known yet or help is asked for. */
+function namesNeeded([first = "--help"]: readonly string[]): readonly string[] {
+  if (first in commands) return [first];
+  return /^(?:help|-h|--help|-V|--version)$/.test(first) ? Object.keys(commands) : [DEFAULT];
+}
+
+function createProgram(): Command {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
-  const program = new Command("flatmount")
+  return new Command("flatmount")
     .description("Shows a disk image as one flat raw file. The image is only ever read.")
     .version(version)
     .showHelpAfterError("(see flatmount --help)")
     .exitOverride((error) => {
-      // Status 2 for wrong usage; help and version are no errors.
+      // 0 for help and version; whatever else commander stops at is wrong usage.
       process.exit(error.exitCode === 0 ? 0 : 2);
     })
     .addHelpText("after", "\nflatmount IMAGE MOUNTPOINT is short for flatmount mount IMAGE MOUNTPOINT.\n");
-  program.addCommand(mountCommand(), { isDefault: true });
-  program.addCommand(umountCommand());
-  program.addCommand(listCommand());
-  for (const command of program.commands) command.copyInheritedSettings(program);
-  return program;
 }

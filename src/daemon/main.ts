@@ -1,7 +1,8 @@
 // The daemon: started by start.ts with its wish as the argument, tells over the IPC channel whether the mount stands, and serves until it is gone.
 import { ImageError, UserError } from "../util/errors.js";
-import { type MountWish, serve } from "./serve.js";
+import { serve } from "./serve.js";
 import type { DaemonMessage } from "./start.js";
+import type { MountWish } from "./wish.js";
 
 try {
   const wish = JSON.parse(process.argv[2] ?? "") as MountWish;

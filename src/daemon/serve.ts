@@ -1,37 +1,15 @@
 import { devfuse } from "../fuse/devfuse.js";
 
-import type { Session, Transport } from "../fuse/transport.js";
-import type { OpenDiskOptions } from "../disk/open.js";
-import { openView, type View } from "../tree/view.js";
+import { type Session, type Transport, transportNames } from "../fuse/transport.js";
+import { type OpenDiskOptions, type OpenedDisk, openDisk } from "../disk/open.js";
+import { viewOf } from "../tree/view.js";
 import { systemCode, UserError } from "../util/errors.js";
 import { type Mountpoint, prepareMountpoint } from "./mountpoint.js";
 import { holdersOf, identify } from "./process.js";
+import type { MountWish } from "./wish.js";
 import { addRecord, dropRecord, type MountRecord, removeFolder } from "./state.js";
 
-/** What the user wants mounted. Plain data: it goes from the command to the daemon. */
-export interface MountWish {
-  /** Absolute path. */
-  readonly image: string;
-  readonly options: OpenDiskOptions;
-  readonly mountpoint: string;
-  /** Mount over a directory that holds files. */
-  readonly nonempty: boolean;
-  /** A transport by name; otherwise the first that can work. */
-  readonly transport?: string;
-  readonly allowOther: boolean;
-  readonly uid: number;
-  readonly gid: number;
-  /** Permission bits of files. */
-  readonly mode: number;
-  /** Bytes for decoded blocks. */
-  readonly cacheLimit: number;
-  /** Where the daemon writes what it has to say. */
-  readonly log?: string;
-}
-
-/** The transports, best first. */
 const transports: readonly Transport[] = [devfuse];
-export const transportNames: readonly string[] = transports.map(({ name }) => name);
 
 /** A mount that stands. */
 export interface Served {
@@ -43,27 +21,24 @@ export interface Served {
 /** Opens the image and mounts it; returns when it can be read. Nothing is left behind if this throws. */
 export async function serve(wish: MountWish): Promise<Served> {
   const transport = chooseTransport(wish.transport);
-  const request = { image: wish.image, options: wish.options, mode: wish.mode, cacheLimit: wish.cacheLimit };
-  // First without a place to show it: what is wrong with the image is said before anything is made.
-  openView({ ...request, root: "file" }).close();
-  const place = prepareMountpoint(wish.mountpoint, wish);
-  let view: View | undefined;
+  const disk = openDisk(wish.image, wish.options);
   try {
-    const viewRequest = { ...request, root: place.kind } as const;
-    view = openView(viewRequest);
-    const session = await transport.mount({
-      view: viewRequest,
-      tree: view.tree,
-      files: view.disk.files,
-      mountpoint: place.path,
-      source: wish.image,
-      allowOther: wish.allowOther,
-      uid: wish.uid,
-      gid: wish.gid,
-    });
-    return watch(session, view, recordOf(wish, view, place, transport));
+    return await mountDisk(transport, wish, disk);
   } catch (error) {
-    view?.close();
+    disk.close();
+    throw error;
+  }
+}
+
+async function mountDisk(transport: Transport, wish: MountWish, disk: OpenedDisk): Promise<Served> {
+  const { image, options, mode, cacheLimit, allowOther, uid, gid } = wish;
+  const place = prepareMountpoint(wish.mountpoint, wish);
+  try {
+    const view = { image, options, root: place.kind, mode, cacheLimit };
+    const tree = viewOf(disk, view);
+    const session = await transport.mount({ view, tree, files: disk.files, mountpoint: place.path, source: image, allowOther, uid, gid });
+    return watch(session, disk, recordOf(wish, disk, place, transport));
+  } catch (error) {
     if (place.created) removeFolder(place.path);
     throw error;
   }
@@ -77,13 +52,13 @@ function chooseTransport(wanted: string | undefined): Transport {
   throw new UserError(first?.message ?? `there is no transport "${wanted ?? ""}"`, first?.hint ?? `Transports: ${transportNames.join(", ")}.`);
 }
 
-function recordOf(wish: MountWish, { disk }: View, place: Mountpoint, { name }: Transport): MountRecord {
+function recordOf(wish: MountWish, { layer }: OpenedDisk, place: Mountpoint, { name }: Transport): MountRecord {
   return {
     pid: process.pid,
     started: identify(process.pid)?.started ?? 0,
     image: wish.image,
-    format: disk.layer.format,
-    size: disk.layer.size,
+    format: layer.format,
+    size: layer.size,
     mountpoint: place.path,
     transport: name,
     since: new Date().toISOString(),
@@ -92,12 +67,12 @@ function recordOf(wish: MountWish, { disk }: View, place: Mountpoint, { name }: 
   };
 }
 
-function watch(session: Session, view: View, record: MountRecord): Served {
+function watch(session: Session, disk: OpenedDisk, record: MountRecord): Served {
   addRecord(record);
   const stop = unmountOnSignal(session, record.mountpoint);
   const ended = session.ended.finally(() => {
     stop();
-    view.close();
+    disk.close();
     dropRecord(record);
   });
   return { record, ended };

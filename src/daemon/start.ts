@@ -3,8 +3,8 @@ import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ErrorCode, ImageError, UserError } from "../util/errors.js";
-import type { MountWish } from "./serve.js";
 import { type MountRecord, stateFolder } from "./state.js";
+import type { MountWish } from "./wish.js";
 
 /** What the daemon tells its parent, once. */
 export type DaemonMessage =

@@ -1,13 +1,12 @@
 import { ImageError } from "../util/errors.js";
 import type { FormatDriver } from "./driver.js";
+import { type FormatName, formatNames } from "./names.js";
 import { qcow } from "./qcow/index.js";
 import { qcow2 } from "./qcow2/index.js";
 import { raw } from "./raw/index.js";
 
-/** Every driver, in the order in which they look at a file. Raw takes anything, so it is last. */
-const drivers: readonly FormatDriver[] = [qcow2, qcow, raw];
-
-export const formatNames: readonly string[] = drivers.map((driver) => driver.name);
+const byName: Readonly<Record<FormatName, FormatDriver>> = { qcow2, qcow, raw };
+const drivers = formatNames.map((name) => byName[name]);
 
 /** The driver called `name`; throws `UNSUPPORTED` for a format nobody here reads. */
 export function driverNamed(name: string): FormatDriver {

@@ -27,9 +27,13 @@ export interface Session {
   unmount(options: { readonly detach: boolean }): Promise<void>;
 }
 
+/** The transports, best first. */
+export const transportNames = ["devfuse", "libfuse"] as const;
+export type TransportName = (typeof transportNames)[number];
+
 /** A way to show a tree as a file system. */
 export interface Transport {
-  readonly name: string;
+  readonly name: TransportName;
   /** Why it cannot work on this machine, with a hint; undefined if nothing speaks against it. */
   obstacle(): { readonly message: string; readonly hint: string } | undefined;
   /** Resolves when the view is readable. Throws a `UserError` if it cannot be mounted. */

@@ -30,20 +30,25 @@ const ids = { root: 1, disk: 2, info: 3, partitions: 4, partition: 16 } as const
 export function openView(request: ViewRequest): View {
   const disk = openDisk(request.image, request.options);
   try {
-    const cache = createBlockCache(request.cacheLimit);
-    return { tree: request.root === "file" ? fileTree(disk, request, cache) : diskTree(disk, request, cache), disk, close: () => disk.close() };
+    return { tree: viewOf(disk, request), disk, close: () => disk.close() };
   } catch (error) {
     disk.close();
     throw error;
   }
 }
 
-function fileTree(disk: OpenedDisk, { mode }: ViewRequest, cache: BlockCache): Tree {
+/** What a mount of an open disk shows. */
+export function viewOf(disk: OpenedDisk, request: Pick<ViewRequest, "root" | "mode" | "cacheLimit">): Tree {
+  const cache = createBlockCache(request.cacheLimit);
+  return request.root === "file" ? fileTree(disk, request, cache) : diskTree(disk, request, cache);
+}
+
+function fileTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: BlockCache): Tree {
   const root: FileNode = { kind: "file", id: ids.root, mode, modified: modifiedOf(disk), file: flatDisk(disk, cache) };
   return { root, node: (id) => (id === ids.root ? root : undefined) };
 }
 
-function diskTree(disk: OpenedDisk, { mode }: ViewRequest, cache: BlockCache): Tree {
+function diskTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: BlockCache): Tree {
   const modified = modifiedOf(disk);
   const flat = flatDisk(disk, cache);
   const table = readPartitions(flat);

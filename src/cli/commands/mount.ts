@@ -1,38 +1,54 @@
 import { resolve } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
 import { defaultMountpoint } from "../../daemon/mountpoint.js";
-import { type MountWish, serve, transportNames } from "../../daemon/serve.js";
 import { startDaemon } from "../../daemon/start.js";
 import type { MountRecord } from "../../daemon/state.js";
-import { formatNames } from "../../formats/registry.js";
+import type { MountWish } from "../../daemon/wish.js";
+import { transportNames } from "../../fuse/transport.js";
 import { formatSize } from "../../util/size.js";
-import { type MountOptions, parseCache, parseId, parseMode, parseMountOptions } from "../mount-options.js";
+import type { Io } from "../io.js";
+import { type MountOptions, parseId, parseMode, parseMountOptions } from "../mount-options.js";
+import { allowOption, formatOption, jsonOption, sizeArgument, snapshotOption } from "../reading-options.js";
 
 const DEFAULT_CACHE = 32 * 2 ** 20;
 
-export function mountCommand() {
+const help = `
+Examples:
+  flatmount disk.qcow2 /mnt/disk
+  dd if=/mnt/disk/disk.raw of=copy.raw bs=1M
+  flatmount umount /mnt/disk
+`;
+
+export function mountCommand(io: Io) {
   return new Command("mount")
     .summary("show a disk image as one flat raw file")
     .description("Shows the disk in IMAGE as MOUNTPOINT/disk.raw, its partitions beside it. Returns when it can be read.")
     .argument("<image>", "the image")
-    .argument("[mountpoint]", "a directory, made if it is missing; or a regular file, which then is the disk (default: a folder beside the image)")
-    .addOption(new Option("-f, --format <name>", "do not look at the bytes, open as this format").choices(formatNames))
-    .option("--snapshot <id>", "an internal snapshot, by id or name, instead of the current state")
-    .option("--allow <dir>", "let the image name files below this folder too (repeatable)", collect, [])
+    .argument("[mountpoint]", "a directory, made if it is missing, or a regular file, which then is the disk (default: a folder beside the image)")
+    .addOption(formatOption())
+    .addOption(snapshotOption())
+    .addOption(allowOption())
     .option("--allow-other", "let other users see the mount", false)
     .option("--uid <number>", "owner of what is shown (default: you)", parseId)
     .option("--gid <number>", "group of what is shown (default: yours)", parseId)
     .option("--mode <octal>", "permissions of the files, such as 0400 (default: 0444)", parseMode)
-    .option("--cache <size>", "memory for unpacked blocks (default: 32M)", parseCache)
+    .option("--cache <size>", "memory for unpacked blocks (default: 32M)", sizeArgument)
     .addOption(new Option("--transport <name>", "how the kernel is spoken to").choices(transportNames))
     .option("--foreground", "do not detach; stop with Ctrl-C", false)
     .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", collect, [])
-    .option("--json", "print the mount as JSON", false)
-    .addHelpText("after", "\nExamples:\n  flatmount disk.qcow2 /mnt/disk\n  dd if=/mnt/disk/disk.raw of=copy.raw bs=1M\n  flatmount umount /mnt/disk\n")
+    .addOption(jsonOption())
+    .addHelpText("after", help)
     .action(async (image, mountpoint, { o, json, foreground, ...given }) => {
       const wish = wishOf(image, mountpoint, { ...given, ...parseMountOptions(o.join(",")) });
-      const { record, ended } = foreground ? await serve(wish) : { record: await startDaemon(wish), ended: Promise.resolve() };
-      process.stdout.write(json ? `${JSON.stringify(record)}\n` : `${describe(image, record)}\n`);
+      const tell = (record: MountRecord) => io.out(json ? `${JSON.stringify(record)}\n` : describe(image, record));
+      if (!foreground) {
+        tell(await startDaemon(wish));
+        return;
+      }
+      // Only here is the whole reader needed in this process.
+      const { serve } = await import("../../daemon/serve.js");
+      const { record, ended } = await serve(wish);
+      tell(record);
       await ended;
     });
 }
@@ -61,5 +77,5 @@ function wishOf(image: string, mountpoint: string | undefined, options: Partial<
 }
 
 function describe(image: string, { format, size, mountpoint }: MountRecord): string {
-  return `${image} (${format}, ${formatSize(size)}) is mounted at ${mountpoint}`;
+  return `${image} (${format}, ${formatSize(size)}) is mounted at ${mountpoint}\n`;
 }

@@ -1,5 +1,5 @@
 // GPT: the GUIDs published by UEFI 2.10 (5.3.3), the Discoverable Partitions Specification and the systems that use them.
-// MBR: the bytes as in "Partition types", Andries Brouwer (aeb.win.tue.nl/linux/partitions/partition_types-1.html).
+// MBR: the bytes as in "Partition types", Andries Brouwer (www.win.tue.nl/~aeb/partitions/partition_types-1.html).
 // Apple: Inside Macintosh: Devices, chapter 3, and Technical Note TN2166.
 
 const gptTypes: Readonly<Record<string, string>> = {

@@ -1,0 +1,113 @@
+import { Command } from "@commander-js/extra-typings";
+import { createBlockCache } from "../../disk/cache.js";
+import { type DiskDescription, describeDisk } from "../../disk/describe.js";
+import { type OpenDiskOptions, openDisk } from "../../disk/open.js";
+import { readPartitions } from "../../disk/partitions/read.js";
+import { readDisk } from "../../disk/read.js";
+import { formatSize } from "../../util/size.js";
+import { printable } from "../../util/text.js";
+import type { Io } from "../io.js";
+import { writeJson, writeLines } from "../output.js";
+import { allowOption, formatOption, jsonOption, snapshotOption } from "../reading-options.js";
+import { alignColumns } from "../table.js";
+
+export function infoCommand(io: Io) {
+  return new Command("info")
+    .summary("tell what an image is and holds")
+    .description("Tells the format of IMAGE, its sizes, the images it is a difference to, its snapshots and partitions, and what is unusual about it.")
+    .argument("<image>", "the image")
+    .addOption(formatOption())
+    .addOption(snapshotOption())
+    .addOption(allowOption())
+    .addOption(jsonOption())
+    .addHelpText("after", help)
+    .action((image, { json, ...options }) => {
+      const description = describe(image, options);
+      if (json) writeJson(io, description);
+      else writeLines(io, infoLines(description));
+    });
+}
+
+const help = `
+--json prints what info.json in a mount holds. Sizes and positions are in bytes.
+
+Examples:
+  flatmount info disk.qcow2
+  flatmount info --snapshot before-upgrade disk.qcow2
+  flatmount info --json disk.qcow2 | jq '.partitions[0].start'
+`;
+
+/** Memory for the few blocks that a partition table is in. */
+const CACHE_LIMIT = 4 * 2 ** 20;
+
+function describe(image: string, options: OpenDiskOptions): DiskDescription {
+  const disk = openDisk(image, options);
+  try {
+    const cache = createBlockCache(CACHE_LIMIT);
+    const table = readPartitions({ size: disk.layer.size, read: (target, offset) => readDisk(disk.layer, target, offset, cache) });
+    return describeDisk(disk, table);
+  } finally {
+    disk.close();
+  }
+}
+
+/** The description for people. What comes from the image may hold any character, so nothing is shown as it is. */
+function infoLines(description: DiskDescription): string[] {
+  const lines = [
+    ...alignColumns(factsOf(description).map(([label, value]) => [`${label}:`, value])),
+    ...section("Chain:", chainRows(description)),
+    ...section("Snapshots:", snapshotRows(description)),
+    ...section(partitionsTitle(description), partitionRows(description)),
+    ...(description.notes.length > 0 ? ["", "Worth knowing:", ...description.notes.map((note) => `  - ${note}`)] : []),
+  ];
+  return lines.map(printable);
+}
+
+function factsOf({ image, format, variant, size, allocated, details, partitionTable }: DiskDescription): (readonly [label: string, value: string])[] {
+  return [
+    ["image", image],
+    ["format", variant === undefined ? format : `${format}, ${variant}`],
+    ["disk size", exactSize(size)],
+    ["stored size", exactSize(allocated)],
+    ...Object.entries(details).map(([name, value]) => [name, detailText(name, value)] as const),
+    ...(partitionTable ? [] : [["partitions", "none"] as const]),
+  ];
+}
+
+/** Details are named in the format's own terms: those that are called sizes are in bytes. */
+function detailText(name: string, value: string | number | boolean): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return typeof value === "number" && name.endsWith("size") ? exactSize(value) : String(value);
+}
+
+function exactSize(bytes: number): string {
+  return bytes < 1024 ? formatSize(bytes) : `${formatSize(bytes)} (${bytes} bytes)`;
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string[] {
+  return rows.length > 0 ? ["", title, ...alignColumns(rows).map((line) => `  ${line}`)] : [];
+}
+
+function chainRows({ chain }: DiskDescription): string[][] {
+  if (chain.length < 2) return [];
+  return [["DEPTH", "FORMAT", "SIZE", "FILE"], ...chain.map(({ file, format, size }, depth) => [String(depth), format, formatSize(size), file])];
+}
+
+function snapshotRows({ snapshots }: DiskDescription): string[][] {
+  if (snapshots.length === 0) return [];
+  const rows = snapshots.map(({ id, name, size, created, stateSize }) => [id, created, formatSize(size), stateSize > 0 ? formatSize(stateSize) : "-", name]);
+  return [["ID", "CREATED", "DISK SIZE", "MACHINE STATE", "NAME"], ...rows];
+}
+
+function partitionsTitle({ partitionTable }: DiskDescription): string {
+  if (!partitionTable) return "";
+  const { scheme, sectorSize, id } = partitionTable;
+  return `Partitions (${scheme.toUpperCase()}, sectors of ${sectorSize} bytes${id === undefined ? "" : `, ${id}`}):`;
+}
+
+function partitionRows({ partitionTable, partitions }: DiskDescription): string[][] {
+  if (!partitionTable) return [];
+  if (partitions.length === 0) return [["none"]];
+  const rows = partitions.map(({ number, start, size, typeName, name }) => [String(number), String(start), String(size), formatSize(size), typeName, name ?? "-"]);
+  return [["NUMBER", "START", "BYTES", "SIZE", "TYPE", "NAME"], ...rows];
+}

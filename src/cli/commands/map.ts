@@ -1,0 +1,106 @@
+import { Command } from "@commander-js/extra-typings";
+import { type DiskExtent, diskExtents } from "../../disk/extents.js";
+import { type OpenedDisk, openDisk } from "../../disk/open.js";
+import { explain } from "../../util/explain.js";
+import { hex, printable } from "../../util/text.js";
+import type { Io } from "../io.js";
+import { writeJsonArray, writeLines } from "../output.js";
+import { allowOption, formatOption, jsonOption, snapshotOption } from "../reading-options.js";
+import { alignRow } from "../table.js";
+
+export function mapCommand(io: Io) {
+  return new Command("map")
+    .summary("show where the bytes of the disk are stored")
+    .description("Shows, run by run, where the bytes of the disk in IMAGE are stored: in which file of the chain, and how.")
+    .argument("<image>", "the image")
+    .addOption(formatOption())
+    .addOption(snapshotOption())
+    .addOption(allowOption())
+    .addOption(jsonOption())
+    .addHelpText("after", help)
+    .action((image, { json, ...options }) => {
+      const disk = openDisk(image, options);
+      try {
+        const extents = diskExtents(disk.layer);
+        if (json) writeJsonArray(io, mapElements(extents));
+        else writeLines(io, mapLines(disk, extents));
+      } finally {
+        disk.close();
+      }
+    });
+}
+
+const help = `
+Kinds: data is stored plainly at POSITION of FILE, compressed is stored encoded, zero reads as zeros because an image
+says so, absent reads as zeros because no image of the chain has it, damaged cannot be read. DEPTH counts the images
+from IMAGE (0) down its chain.
+
+--json prints what "qemu-img map --output=json" does, with these differences: "offset" is given for data only; holes
+that a file system has inside allocated clusters are data; "compressed" is always given, as is "file" where bytes are
+stored; a damaged range counts as data and has an "error".
+
+Examples:
+  flatmount map disk.qcow2
+  flatmount map --json disk.qcow2 | jq 'map(select(.data).length) | add'
+`;
+
+/** One element of `map --json`. */
+export interface MapElement {
+  readonly start: number;
+  readonly length: number;
+  readonly depth: number;
+  /** Whether an image of the chain has it. */
+  readonly present: boolean;
+  /** Whether it reads as zeros without a look at any file. */
+  readonly zero: boolean;
+  readonly data: boolean;
+  readonly compressed: boolean;
+  /** Byte position in `file`. */
+  readonly offset?: number;
+  readonly file?: string;
+  readonly error?: string;
+}
+
+function* mapElements(extents: Iterable<DiskExtent>): Generator<MapElement> {
+  for (const extent of extents) yield mapElement(extent);
+}
+
+function mapElement(extent: DiskExtent): MapElement {
+  const { start, length, depth, kind } = extent;
+  const zero = kind === "zero" || kind === "absent";
+  // A damaged range must not look like one that need not be read: who reads it gets the error.
+  const common = { start, length, depth, present: kind !== "absent", zero, data: !zero, compressed: kind === "packed" };
+  switch (kind) {
+    case "data":
+      return { ...common, offset: extent.position, file: extent.source.name };
+    case "packed":
+      return { ...common, file: extent.source.name };
+    case "damaged":
+      return { ...common, error: explain(extent.error) };
+    case "zero":
+    case "absent":
+      return common;
+  }
+}
+
+function* mapLines({ layer, files }: OpenedDisk, extents: Iterable<DiskExtent>): Generator<string> {
+  const header = ["OFFSET", "LENGTH", "KIND", "FILE", "POSITION", "DEPTH"];
+  const number = Math.max("OFFSET".length, String(layer.size).length);
+  // Rows are written as they are found, so widths are what they may become.
+  const file = Math.max("FILE".length, ...files.map(({ path }) => printable(path).length));
+  const position = Math.max("POSITION".length, ...files.map(({ size }) => hex(size).length));
+  const widths = [number, number, "compressed".length, file, position];
+  yield alignRow(header, widths, [0, 1, 4]);
+  for (const extent of extents) {
+    yield alignRow(cellsOf(extent), widths, [0, 1, 4]);
+    if (extent.kind === "damaged") yield `  ${explain(extent.error)}`;
+  }
+}
+
+function cellsOf(extent: DiskExtent): readonly string[] {
+  const { start, length, depth } = extent;
+  const kind = extent.kind === "packed" ? "compressed" : extent.kind;
+  const file = "source" in extent ? extent.source.name : "-";
+  const position = extent.kind === "data" ? hex(extent.position) : "-";
+  return [String(start), String(length), kind, file, position, String(depth)];
+}

@@ -1,0 +1,155 @@
+import type { Helper, Machine } from "./machine.js";
+
+/** One thing that was looked at. `missing`: some way of mounting does not work without it. */
+export interface Check {
+  readonly status: "ok" | "missing" | "note";
+  readonly what: string;
+  readonly detail: string;
+  /** How to get it. */
+  readonly hint?: string;
+}
+
+export interface Diagnosis {
+  readonly checks: readonly Check[];
+  /** The transports that can mount here, the preferred one first. */
+  readonly transports: readonly ("devfuse" | "libfuse")[];
+}
+
+/** What the machine lacks, and which transports can mount on it all the same. */
+export function diagnose(machine: Machine): Diagnosis {
+  if (machine.platform === "linux") {
+    const checks = [node, kernel, addon, device, permission, helper, allowOther, fallback, loop].map((check) => check(machine));
+    const transports = [...(devfuseWorks(machine) ? ["devfuse" as const] : []), ...(libfuseWorks(machine) ? ["libfuse" as const] : [])];
+    return { checks, transports };
+  }
+  const checks = [node, fallback, macFuse].map((check) => check(machine));
+  return { checks, transports: machine.fuseNative && machine.macFuse ? ["libfuse"] : [] };
+}
+
+function devfuseWorks(machine: Machine): boolean {
+  return machine.addon === "loaded" && (mountsDirectly(machine) || mountsThrough(helperOf(machine), machine));
+}
+
+/** libfuse 2 looks for its own helper only. */
+function libfuseWorks(machine: Machine): boolean {
+  return machine.fuseNative && (mountsDirectly(machine) || mountsThrough(machine.fusermount, machine));
+}
+
+function mountsDirectly({ root, mayMount, fuse }: Machine): boolean {
+  return root && mayMount && fuse === "usable";
+}
+
+/** The helper opens the device as root, so the user's own permission does not matter. */
+function mountsThrough(program: Helper | undefined, { root, mayMount, noNewPrivileges, fuse }: Machine): boolean {
+  return !root && mayMount && !noNewPrivileges && program?.setuid === true && (fuse === "usable" || fuse === "EACCES");
+}
+
+function helperOf({ fusermount3, fusermount }: Machine): Helper | undefined {
+  return fusermount3 ?? fusermount;
+}
+
+const OLDEST_NODE = [20, 19] as const;
+/** FUSE 7.31; older kernels of some distributions have it, too. */
+const OLDEST_KERNEL = [5, 4] as const;
+
+function isBefore(version: string, [oldestMajor, oldestMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
+  return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
+}
+
+function node({ node: version }: Machine): Check {
+  const what = "Node.js";
+  if (!isBefore(version, OLDEST_NODE)) return { status: "ok", what, detail: version };
+  return { status: "missing", what, detail: `${version}; it takes ${OLDEST_NODE.join(".")} or later`, hint: "Install a newer one from nodejs.org." };
+}
+
+function kernel({ kernel: version }: Machine): Check {
+  const what = "kernel";
+  if (!isBefore(version, OLDEST_KERNEL)) return { status: "ok", what, detail: version };
+  return { status: "note", what, detail: `${version}; before ${OLDEST_KERNEL.join(".")} mounts may fail` };
+}
+
+function addon({ addon: found }: Machine): Check {
+  const what = "native addon";
+  if (found === "loaded") return { status: "ok", what, detail: "loaded" };
+  const tools = "With a C++ compiler, make, and the static libraries of libdeflate and zstd";
+  const hint = `${tools} (apt install build-essential libdeflate-dev libzstd-dev), run "npm run build:native".`;
+  if (found === "missing") return { status: "missing", what, detail: "not built; without it mounts are slow, and holes are not seen", hint };
+  return { status: "missing", what, detail: `cannot be loaded: ${found.failure}`, hint };
+}
+
+const CONTAINER_HINT = "In a container: start it with --device /dev/fuse --cap-add SYS_ADMIN.";
+
+function device(machine: Machine): Check {
+  const what = "/dev/fuse";
+  const hint = `Run "modprobe fuse" as root. ${CONTAINER_HINT}`;
+  switch (machine.fuse) {
+    case "usable":
+      return { status: "ok", what, detail: "can be opened" };
+    case "ENOENT":
+      return { status: "missing", what, detail: "it does not exist", hint };
+    case "EPERM":
+      return { status: "missing", what, detail: "it may not be opened, whoever one is (EPERM)", hint: CONTAINER_HINT };
+    case "EACCES":
+      if (mountsThrough(helperOf(machine), machine)) return { status: "note", what, detail: "only others may open it; the helper does it for you" };
+      return { status: "missing", what, detail: "permission denied", hint: 'Run "chmod 0666 /dev/fuse" as root.' };
+    default:
+      return { status: "missing", what, detail: `it cannot be opened (${machine.fuse})`, hint };
+  }
+}
+
+function permission({ root, mayMount, noNewPrivileges }: Machine): Check {
+  const what = "right to mount";
+  if (!mayMount) return { status: "missing", what, detail: "this container may not mount (no CAP_SYS_ADMIN)", hint: CONTAINER_HINT };
+  if (root) return { status: "ok", what, detail: "root" };
+  if (!noNewPrivileges) return { status: "ok", what, detail: "through the helper" };
+  return { status: "missing", what, detail: "setuid programs get no privileges here (no_new_privs)", hint: "Leave the sandbox that this shell runs in." };
+}
+
+function helper(machine: Machine): Check {
+  const what = "fusermount3";
+  const found = helperOf(machine);
+  const hint = "Install the package fuse3 (apt install fuse3, dnf install fuse3, pacman -S fuse3).";
+  if (found?.setuid) return { status: "ok", what, detail: `${found.path}, setuid root` };
+  const status = machine.root ? "note" : "missing";
+  if (found) return { status, what, detail: `${found.path} is not setuid root; only root can mount`, hint: `Run "chmod u+s ${found.path}" as root, or install fuse3 anew.` };
+  return { status, what, detail: "not installed; only root can mount", hint };
+}
+
+function allowOther({ userAllowOther }: Machine): Check {
+  const what = "user_allow_other";
+  if (userAllowOther) return { status: "ok", what, detail: "set in /etc/fuse.conf" };
+  return {
+    status: "note",
+    what,
+    detail: "not set in /etc/fuse.conf; only root can use --allow-other",
+    hint: 'Run "echo user_allow_other >> /etc/fuse.conf" as root.',
+  };
+}
+
+function fallback(machine: Machine): Check {
+  const what = "libfuse";
+  if (!machine.fuseNative) {
+    return { status: "note", what, detail: "the package fuse-native is not installed", hint: 'Run "npm install fuse-native".' };
+  }
+  if (machine.platform !== "linux" || machine.root || machine.fusermount?.setuid) return { status: "ok", what, detail: "installed" };
+  const hint = "Install the package with libfuse 2's helper (apt install fuse3, dnf install fuse, pacman -S fuse2).";
+  return { status: "note", what, detail: "installed, but users need a setuid program called fusermount for it", hint };
+}
+
+function loop({ loopControl }: Machine): Check {
+  const what = "loop devices";
+  if (loopControl === "usable") return { status: "ok", what, detail: "the file systems on a mounted disk can be mounted" };
+  return {
+    status: "note",
+    what,
+    detail: `/dev/loop-control cannot be opened (${loopControl}); mounting the file systems on a disk takes them`,
+    hint: 'As root, run "modprobe loop"; as a user, use sudo or udisksctl to mount them.',
+  };
+}
+
+function macFuse({ macFuse: installed }: Machine): Check {
+  const what = "macFUSE";
+  if (installed) return { status: "ok", what, detail: "installed" };
+  return { status: "missing", what, detail: "not installed", hint: "Install it from macfuse.io." };
+}

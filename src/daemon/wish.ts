@@ -1,0 +1,22 @@
+import type { OpenDiskOptions } from "../disk/open.js";
+
+/** What the user wants mounted. Plain data: it goes from the command to the daemon. */
+export interface MountWish {
+  /** Absolute path. */
+  readonly image: string;
+  readonly options: OpenDiskOptions;
+  readonly mountpoint: string;
+  /** Mount over a directory that holds files. */
+  readonly nonempty: boolean;
+  /** A transport by name; otherwise the first that can work. */
+  readonly transport?: string;
+  readonly allowOther: boolean;
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits of files. */
+  readonly mode: number;
+  /** Bytes for decoded blocks. */
+  readonly cacheLimit: number;
+  /** Where the daemon writes what it has to say. */
+  readonly log?: string;
+}
