@@ -1,0 +1,267 @@
+// What every driver owes its callers, whatever the format. The shapes of a format are the samples, made by its own test file.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createBlockCache } from "../../src/disk/cache.js";
+import { readDisk } from "../../src/disk/read.js";
+import type { Extent, FormatDriver, Layer, Opener } from "../../src/formats/driver.js";
+import { raw } from "../../src/formats/raw/index.js";
+import { memorySource } from "../../src/source/memory.js";
+import type { Source } from "../../src/source/source.js";
+import { ImageError } from "../../src/util/errors.js";
+import { noise } from "./content.js";
+import { requireProgram } from "./qemu.js";
+import { difference, imageErrorOf } from "./reading.js";
+
+/** An image and the disk that it must show. Small: the contract opens it some thousand times. */
+export interface Sample {
+  readonly name: string;
+  /** The image, or a maker that writes it into a directory and tells where. */
+  readonly image: Uint8Array | ((directory: string) => string);
+  readonly disk: Uint8Array;
+  /** The other files that the image names: its parents and parts. */
+  readonly parts?: Readonly<Record<string, Uint8Array>>;
+  /** A program the maker needs. */
+  readonly needs?: string;
+}
+
+/** Declares the tests of one driver. */
+export function describeDriver(driver: FormatDriver, samples: readonly Sample[]): void {
+  describe(`${driver.name} driver`, () => {
+    test.skipIf(driver === raw)("takes no other format for its own", () => {
+      for (const [name, head] of Object.entries(signatures)) {
+        if (name !== driver.name) expect(driver.probe(endsOf(Buffer.from(head, "latin1"))), name).toBe(false);
+      }
+      for (const content of [Buffer.alloc(0), Buffer.alloc(3), Buffer.alloc(2 ** 16), noise(1, 2 ** 16)]) {
+        expect(driver.probe(endsOf(content))).toBe(false);
+      }
+    });
+
+    for (const sample of samples) {
+      describe.skipIf(sample.needs !== undefined && !requireProgram(sample.needs))(sample.name, () => describeSample(driver, sample));
+    }
+  });
+}
+
+function describeSample(driver: FormatDriver, sample: Sample): void {
+  const { disk } = sample;
+  let image: Uint8Array;
+  let directory: string | undefined;
+  beforeAll(() => {
+    if (typeof sample.image !== "function") {
+      image = sample.image;
+      return;
+    }
+    directory = mkdtempSync(join(tmpdir(), "flatmount-test-"));
+    image = readFileSync(sample.image(directory));
+  });
+  afterAll(() => {
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+  });
+  const withImage = (content: Uint8Array, use: (layer: Layer) => void) => withLayer(driver, sample, content, use);
+
+  test("is recognised", () => {
+    expect(driver.probe(endsOf(image))).toBe(true);
+  });
+
+  test("has the size of the disk", () => {
+    withImage(image, (layer) => expect(layer.size).toBe(disk.length));
+  });
+
+  test("is read right from end to end", () => {
+    withImage(image, (layer) => expect(difference(readRange(layer, 0, disk.length), disk)).toBeUndefined());
+  });
+
+  test("is read right in any range", () => {
+    withImage(image, (layer) => {
+      const cache = createBlockCache(2 ** 16);
+      fc.assert(
+        fc.property(rangeIn(disk.length), ([offset, length]) => {
+          const target = Buffer.alloc(length, 0xee);
+          readDisk(layer, target, offset, cache);
+          expect(difference(target, disk.subarray(offset, offset + length))).toBeUndefined();
+        }),
+        { numRuns: 300 },
+      );
+    });
+  });
+
+  test("never maps outside what was asked", () => {
+    withImage(image, (layer) => {
+      fc.assert(fc.property(rangeIn(disk.length), ([offset, length]) => checkExtent(layer.map(offset, length), length)));
+    });
+  });
+
+  test("cut anywhere, is refused or read right as far as it is read", () => {
+    const { length } = image;
+    const cuts = fc.oneof(
+      fc.nat({ max: length - 1 }),
+      fc.nat({ max: Math.min(length - 1, 8192) }),
+      fc.integer({ min: Math.max(0, length - 1024), max: length - 1 }),
+    );
+    fc.assert(
+      fc.property(cuts, (kept) => {
+        imageErrorOf(() =>
+          withImage(image.slice(0, kept), (layer) => {
+            expect(layer.size).toBeLessThanOrEqual(disk.length);
+            for (const [offset, content] of readableRuns(layer)) {
+              expect(
+                difference(content, disk.subarray(offset, offset + content.length)),
+                `cut to ${kept} bytes, offset ${offset}`,
+              ).toBeUndefined();
+            }
+          }),
+        );
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("with any byte changed, ends in data or an ImageError", () => {
+    const { length } = image;
+    const places = fc.oneof(
+      fc.nat({ max: length - 1 }),
+      fc.nat({ max: Math.min(length - 1, 1024) }),
+      fc.integer({ min: Math.max(0, length - 1024), max: length - 1 }),
+    );
+    fc.assert(
+      fc.property(
+        places,
+        fc.integer({ min: 1, max: 255 }),
+        fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+        (at, mask, spots) => {
+          const changed = image.slice();
+          changed[at] = (changed[at] ?? 0) ^ mask;
+          imageErrorOf(() => withImage(changed, (layer) => poke(layer, spots)));
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+}
+
+/** Reads here and there, including both ends; nothing is expected of the bytes. The disk may now claim to be of any size. */
+function poke(layer: Layer, spots: Iterator<number>): void {
+  const offsets = [0, layer.size - 1, ...Array.from({ length: 6 }, () => Math.floor((spots.next().value as number) * layer.size))];
+  for (const offset of offsets) {
+    if (offset < 0 || offset >= layer.size) continue;
+    const length = Math.min(10_000, layer.size - offset);
+    checkExtent(layer.map(offset, length), length);
+    imageErrorOf(() => readRange(layer, offset, length));
+  }
+}
+
+/** Every run of the disk that can be read, one extent at a time, so that a damaged one hides nothing else. */
+function* readableRuns(layer: Layer): Generator<readonly [offset: number, content: Buffer]> {
+  for (let offset = 0; offset < layer.size; ) {
+    const asked = Math.min(layer.size - offset, 2 ** 20);
+    const extent = layer.map(offset, asked);
+    checkExtent(extent, asked);
+    let content: Buffer | undefined;
+    const at = offset;
+    imageErrorOf(() => {
+      content = readRange(layer, at, extent.length);
+    });
+    if (content) yield [offset, content];
+    offset += extent.length;
+  }
+}
+
+function readRange(layer: Layer, offset: number, length: number): Buffer {
+  const target = Buffer.alloc(length, 0xee);
+  readDisk(layer, target, offset, createBlockCache(2 ** 16));
+  return target;
+}
+
+/** The promises of `Layer.map`. */
+function checkExtent(extent: Extent, asked: number): void {
+  const { kind, length } = extent;
+  const legal = (value: number) => Number.isSafeInteger(value) && value >= 0;
+  const fail = (what: string) => new Error(`map() gave ${what}: ${kind}, ${length} of ${asked} bytes`);
+  if (!legal(length) || length < 1 || length > asked) throw fail("a run of a length that was not asked for");
+  if (kind === "data" && (!legal(extent.position) || extent.position + length > extent.source.size)) throw fail("data outside its file");
+  if (kind === "parent" && !legal(extent.offset)) throw fail("an impossible offset of the parent");
+  if (kind === "packed" && (!legal(extent.skip) || extent.skip + length > extent.block.size)) throw fail("a run outside its block");
+  if (kind === "damaged" && !(extent.error instanceof ImageError)) throw fail("damage without a reason");
+}
+
+/** Opens `image` over the sample's other files, all in memory, and checks that whatever was opened is closed in the end. */
+function withLayer(driver: FormatDriver, { name, parts = {} }: Sample, image: Uint8Array, use: (layer: Layer) => void): void {
+  const open = new Set<Source>();
+  const sourceOf = (fileName: string, content: Uint8Array): Source => {
+    const inner = memorySource(fileName, content);
+    const source: Source = { ...inner, close: () => void open.delete(source) };
+    open.add(source);
+    return source;
+  };
+  const part = (partName: string) => {
+    const content = parts[partName];
+    if (!content) throw new ImageError("PART_MISSING", `there is no ${partName}`, { file: name });
+    return sourceOf(partName, content);
+  };
+  const parent = (parentName: string) => {
+    const source = part(parentName);
+    const content = parts[parentName] ?? new Uint8Array();
+    try {
+      return (driver.probe(endsOf(content)) ? driver : raw).open(source, opener, {});
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  };
+  const opener: Opener = { part, parent };
+
+  const source = sourceOf(name, image);
+  let layer: Layer;
+  try {
+    layer = driver.open(source, opener, {});
+  } catch (error) {
+    source.close();
+    expect(
+      [...open].map((left) => left.name),
+      "left open by a failed open()",
+    ).toEqual([]);
+    throw error;
+  }
+  try {
+    use(layer);
+  } finally {
+    layer.close();
+  }
+  expect(
+    [...open].map((left) => left.name),
+    "left open by close()",
+  ).toEqual([]);
+}
+
+function endsOf(content: Uint8Array): { head: Uint8Array; tail: Uint8Array } {
+  return { head: content.subarray(0, 65536), tail: content.subarray(Math.max(0, content.length - 512)) };
+}
+
+/** An offset and a length, at least 1 byte, that lie in `size` bytes; often at one of the ends. */
+function rangeIn(size: number): fc.Arbitrary<readonly [offset: number, length: number]> {
+  return fc
+    .tuple(fc.nat({ max: size - 1 }), fc.oneof(fc.nat(), fc.nat({ max: 600 })))
+    .map(([offset, length]) => [offset, 1 + (length % (size - offset))] as const);
+}
+
+/** How files of the formats begin (Latin-1), padded to what a probe looks at. */
+const signatures: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries({
+    qcow: "QFI\xfb\0\0\0\x01",
+    qcow2: "QFI\xfb\0\0\0\x03",
+    "qcow2, version 2": "QFI\xfb\0\0\0\x02",
+    vmdk: "KDMV\x01\0\0\0",
+    cowd: "COWD\x01\0\0\0",
+    "vmdk descriptor": "# Disk DescriptorFile\nversion=1\n",
+    vhdx: "vhdxfile",
+    vhd: "conectix\0\0\0\x02",
+    vdi: `${"<<< Oracle VM VirtualBox Disk Image >>>\n".padEnd(64, "\0")}\x7f\x10\xda\xbe\x01\0\x01\0`,
+    qed: "QED\0",
+    parallels: "WithoutFreeSpace",
+    "gzip of something": "\x1f\x8b\x08\0",
+    "a partitioned disk": `${"\0".repeat(510)}\x55\xaa`,
+  }).map(([name, head]) => [name, head.padEnd(4096, "\0")]),
+);
