@@ -16,7 +16,8 @@ export interface MountOptions {
 }
 
 /** Options of mount(8) that say nothing to us: what they ask for is always so, or is for somebody else. */
-const indifferent = /^(?:ro|defaults|auto|noauto|user|users|nouser|owner|group|nofail|_netdev|nosuid|nodev|noexec|exec|relatime|noatime|async|loud|silent|comment=.*|x-.*)$/;
+const indifferent =
+  /^(?:ro|defaults|auto|noauto|user|users|nouser|owner|group|nofail|_netdev|nosuid|nodev|noexec|exec|relatime|noatime|async|loud|silent|comment=.*|x-.*)$/;
 
 /** Reads a list such as `ro,allow_other,uid=1000`. Throws for what it does not know. */
 export function parseMountOptions(list: string): Partial<MountOptions> {

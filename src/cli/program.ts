@@ -5,7 +5,7 @@ import type { Io } from "./io.js";
 /** Every command, loaded when it is used: what one needs would only slow down the others. In the order in which the help lists them. */
 const commands: Readonly<Record<string, (io: Io) => Promise<CommandUnknownOpts>>> = {
   mount: async (io) => (await import("./commands/mount.js")).mountCommand(io),
-  umount: async (io) => (await import("./commands/umount.js")).umountCommand(),
+  umount: async () => (await import("./commands/umount.js")).umountCommand(),
   list: async (io) => (await import("./commands/list.js")).listCommand(io),
   info: async (io) => (await import("./commands/info.js")).infoCommand(io),
   map: async (io) => (await import("./commands/map.js")).mapCommand(io),

@@ -10,7 +10,8 @@ export const formatOption = () => new Option("-f, --format <name>", "do not look
 
 export const snapshotOption = () => new Option("--snapshot <id>", "an internal snapshot, by id or name, instead of the current state");
 
-export const allowOption = () => new Option("--allow <dir>", "let the image name files below this folder too (repeatable)").argParser(collectFolder);
+export const allowOption = () =>
+  new Option("--allow <dir>", "let the image name files below this folder too (repeatable)").argParser(collectFolder);
 
 export const jsonOption = () => new Option("--json", "print JSON");
 

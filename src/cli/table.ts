@@ -7,6 +7,8 @@ export function alignColumns(rows: readonly (readonly string[])[], right: readon
 
 /** One such line, for tables whose widths are known before their rows. */
 export function alignRow(cells: readonly string[], widths: readonly number[], right: readonly number[] = []): string {
-  const padded = cells.map((cell, column) => (right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)));
+  const padded = cells.map((cell, column) =>
+    right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+  );
   return padded.join("  ").trimEnd();
 }

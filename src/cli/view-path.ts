@@ -39,11 +39,16 @@ export function findNode({ root }: Tree, path: string): Found {
 }
 
 function notThere(path: string, here: Found["node"]): UserError {
-  return new UserError(`there is no ${quote(path)} in the image's view`, here.kind === "directory" ? `There are: ${namesIn(here.entries())}.` : undefined);
+  return new UserError(
+    `there is no ${quote(path)} in the image's view`,
+    here.kind === "directory" ? `There are: ${namesIn(here.entries())}.` : undefined,
+  );
 }
 
 function leadsNowhere(path: string, name: string, target: string): UserError {
-  return new UserError(`${quote(path)} cannot be followed: ${quote(name)} is a link to ${quote(target)}, which leads out of the view or in a circle`);
+  return new UserError(
+    `${quote(path)} cannot be followed: ${quote(name)} is a link to ${quote(target)}, which leads out of the view or in a circle`,
+  );
 }
 
 /** The first few names of a directory, for hints. */

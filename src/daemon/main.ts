@@ -22,7 +22,8 @@ function tell(message: DaemonMessage): void {
 }
 
 function describe(error: unknown): Omit<Extract<DaemonMessage, { kind: "failed" }>, "kind"> {
-  if (error instanceof ImageError) return { code: error.code, message: error.message, file: error.file, position: error.position, hint: error.hint };
+  if (error instanceof ImageError)
+    return { code: error.code, message: error.message, file: error.file, position: error.position, hint: error.hint };
   const message = error instanceof Error ? error.message : String(error);
   return { message, ...(error instanceof UserError && { hint: error.hint }) };
 }

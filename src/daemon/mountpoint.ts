@@ -37,7 +37,10 @@ export function prepareMountpoint(wanted: string, { nonempty }: { readonly nonem
   if (stat.isFile()) return { path, kind: "file", created: false };
   if (!stat.isDirectory()) throw new UserError(`${wanted}: it is neither a directory nor a regular file`, "Choose another mount point.");
   if (!nonempty && readdirSync(path).length > 0) {
-    throw new UserError(`${wanted}: the directory is not empty`, "Choose an empty one; with -o nonempty its files are hidden while the image is mounted.");
+    throw new UserError(
+      `${wanted}: the directory is not empty`,
+      "Choose an empty one; with -o nonempty its files are hidden while the image is mounted.",
+    );
   }
   return { path, kind: "directory", created: false };
 }

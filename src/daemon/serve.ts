@@ -1,7 +1,7 @@
 import { devfuse } from "../fuse/devfuse.js";
 
 import { type Session, type Transport, transportNames } from "../fuse/transport.js";
-import { type OpenDiskOptions, type OpenedDisk, openDisk } from "../disk/open.js";
+import { type OpenedDisk, openDisk } from "../disk/open.js";
 import { viewOf } from "../tree/view.js";
 import { systemCode, UserError } from "../util/errors.js";
 import { type Mountpoint, prepareMountpoint } from "./mountpoint.js";
@@ -49,7 +49,10 @@ function chooseTransport(wanted: string | undefined): Transport {
   const usable = candidates.find((transport) => !transport.obstacle());
   if (usable) return usable;
   const [first] = candidates.map((transport) => transport.obstacle());
-  throw new UserError(first?.message ?? `there is no transport "${wanted ?? ""}"`, first?.hint ?? `Transports: ${transportNames.join(", ")}.`);
+  throw new UserError(
+    first?.message ?? `there is no transport "${wanted ?? ""}"`,
+    first?.hint ?? `Transports: ${transportNames.join(", ")}.`,
+  );
 }
 
 function recordOf(wish: MountWish, { layer }: OpenedDisk, place: Mountpoint, { name }: Transport): MountRecord {
@@ -91,7 +94,9 @@ function unmountOnSignal(session: Session, mountpoint: string): () => void {
         return;
       }
       const holders = holdersOf(mountpoint);
-      console.error(`flatmount: ${mountpoint}: in use by ${holders.length > 0 ? holders.join(", ") : "a process that cannot be looked into"}`);
+      console.error(
+        `flatmount: ${mountpoint}: in use by ${holders.length > 0 ? holders.join(", ") : "a process that cannot be looked into"}`,
+      );
       console.error("hint: The next signal detaches it all the same.");
     });
   };

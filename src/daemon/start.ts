@@ -23,10 +23,14 @@ export type DaemonMessage =
 export async function startDaemon(wish: MountWish): Promise<MountRecord> {
   const log = join(stateFolder(), `${Date.now()}-${process.pid}.log`);
   const output = openSync(log, "a", 0o600);
-  const daemon = spawn(process.execPath, [fileURLToPath(new URL("./main.js", import.meta.url)), JSON.stringify({ ...wish, log } satisfies MountWish)], {
-    detached: true,
-    stdio: ["ignore", output, output, "ipc"],
-  });
+  const daemon = spawn(
+    process.execPath,
+    [fileURLToPath(new URL("./main.js", import.meta.url)), JSON.stringify({ ...wish, log } satisfies MountWish)],
+    {
+      detached: true,
+      stdio: ["ignore", output, output, "ipc"],
+    },
+  );
   closeSync(output);
   try {
     return await new Promise<MountRecord>((resolve, reject) => {
@@ -35,7 +39,9 @@ export async function startDaemon(wish: MountWish): Promise<MountRecord> {
         else reject(failure(message));
       });
       daemon.once("error", reject);
-      daemon.once("exit", (code, signal) => reject(new UserError(`the daemon ended (${signal ?? `status ${code}`}) before the mount was ready`)));
+      daemon.once("exit", (code, signal) =>
+        reject(new UserError(`the daemon ended (${signal ?? `status ${code}`}) before the mount was ready`)),
+      );
     });
   } catch (error) {
     rmSync(log, { force: true });

@@ -35,7 +35,10 @@ export function stateFolder(): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const stat = lstatSync(folder);
   if (stat.isDirectory() && stat.uid === uid) return folder;
-  throw new UserError(`${folder}: it belongs to somebody else, so mounts cannot be recorded there`, "Set XDG_RUNTIME_DIR to a folder of your own.");
+  throw new UserError(
+    `${folder}: it belongs to somebody else, so mounts cannot be recorded there`,
+    "Set XDG_RUNTIME_DIR to a folder of your own.",
+  );
 }
 
 /** Records a mount, atomically. */

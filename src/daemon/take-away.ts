@@ -45,7 +45,11 @@ function unmountOrExplain(mountpoint: string, path: string): void {
 async function waitFor(record: MountRecord): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   while (isAlive(record)) {
-    if (Date.now() > deadline) throw new UserError(`the mount is gone, but its daemon (process ${record.pid}) has not ended`, `Its log: ${record.log ?? "on its terminal"}`);
+    if (Date.now() > deadline)
+      throw new UserError(
+        `the mount is gone, but its daemon (process ${record.pid}) has not ended`,
+        `Its log: ${record.log ?? "on its terminal"}`,
+      );
     await sleep(5);
   }
 }

@@ -37,9 +37,14 @@ export function describeDisk({ layer, files }: OpenedDisk, table: PartitionTable
     snapshots: snapshots ?? [],
     chain: chain.map(({ name, format, size }) => ({ file: name, format, size })),
     files: files.map(({ path, size, allocated }) => ({ path, size, allocated })),
-    ...(table && { partitionTable: { scheme: table.scheme, sectorSize: table.sectorSize, ...(table.id !== undefined && { id: table.id }) } }),
+    ...(table && {
+      partitionTable: { scheme: table.scheme, sectorSize: table.sectorSize, ...(table.id !== undefined && { id: table.id }) },
+    }),
     partitions: (table?.partitions ?? []).map((partition) => ({ ...partition, file: `partitions/${partition.number}.raw` })),
-    notes: [...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer ? note : `${each.name}: ${note}`))), ...(table?.notes ?? [])],
+    notes: [
+      ...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer ? note : `${each.name}: ${note}`))),
+      ...(table?.notes ?? []),
+    ],
   };
 }
 

@@ -9,7 +9,8 @@ export interface NamedFile {
 }
 
 /** Options of a block device that do not change which bytes it has. */
-const harmless = /^(?:file\.){0,2}(?:driver|filename|node-name|read-only|auto-read-only|discard|detect-zeroes|locking|aio|cache\.(?:direct|no-flush))$/;
+const harmless =
+  /^(?:file\.){0,2}(?:driver|filename|node-name|read-only|auto-read-only|discard|detect-zeroes|locking|aio|cache\.(?:direct|no-flush))$/;
 
 /**
  * Reads a file name as QEMU writes it into images: a path, `file:PATH`, or `json:{…}` that comes down to one plain file.

@@ -139,7 +139,8 @@ function inContext<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof ImageError && error.file === undefined) throw new ImageError(error.code, error.message, { ...error, file, cause: error });
+    if (error instanceof ImageError && error.file === undefined)
+      throw new ImageError(error.code, error.message, { hint: error.hint, file, cause: error });
     throw error;
   }
 }

@@ -7,16 +7,44 @@ interface Foreign {
 
 /** Other ways to store a disk. Its bytes are not the disk's, whatever the file is called. */
 const images: readonly Foreign[] = [
-  { what: "a VMDK image", marks: [[0, "KDMV"], [0, "COWD"], [0, "# Disk Descriptor"], [0, "#Disk Descriptor"], [0, "\xbe\xba\xfe\xca\0\0\0\0"]] },
+  {
+    what: "a VMDK image",
+    marks: [
+      [0, "KDMV"],
+      [0, "COWD"],
+      [0, "# Disk Descriptor"],
+      [0, "#Disk Descriptor"],
+      [0, "\xbe\xba\xfe\xca\0\0\0\0"],
+    ],
+  },
   { what: "a VHDX image", marks: [[0, "vhdxfile"]] },
-  { what: "a VHD image", marks: [[0, "conectix"], [-512, "conectix"], [-511, "conectix"]] },
+  {
+    what: "a VHD image",
+    marks: [
+      [0, "conectix"],
+      [-512, "conectix"],
+      [-511, "conectix"],
+    ],
+  },
   { what: "a VDI image", marks: [[0x40, "\x7f\x10\xda\xbe"]] },
   { what: "a QED image", marks: [[0, "QED\0"]] },
-  { what: "a Parallels image", marks: [[0, "WithoutFreeSpace"], [0, "WithouFreSpacExt"]] },
+  {
+    what: "a Parallels image",
+    marks: [
+      [0, "WithoutFreeSpace"],
+      [0, "WithouFreSpacExt"],
+    ],
+  },
   { what: "a Bochs image", marks: [[0, "Bochs Virtual HD Image"]] },
   { what: "an Apple disk image (DMG)", marks: [[-512, "koly"]] },
   { what: "an Android sparse image", marks: [[0, "\x3a\xff\x26\xed"]] },
-  { what: "an EWF (EnCase) image", marks: [[0, "EVF\x09\x0d\x0a\xff\0"], [0, "EVF2\x0d\x0a\x81\0"]] },
+  {
+    what: "an EWF (EnCase) image",
+    marks: [
+      [0, "EVF\x09\x0d\x0a\xff\0"],
+      [0, "EVF2\x0d\x0a\x81\0"],
+    ],
+  },
   { what: "a tar archive", marks: [[257, "ustar"]] },
   { what: "compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
   { what: "compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },
@@ -35,7 +63,10 @@ const documents: readonly Foreign[] = [
 ];
 
 /** What the file with this head and tail is, if it is known and no raw disk, such as `a VMDK image`. `namedRaw`: its name ends like that of a raw disk. */
-export function foreignKind({ head, tail }: { readonly head: Uint8Array; readonly tail: Uint8Array }, namedRaw: boolean): string | undefined {
+export function foreignKind(
+  { head, tail }: { readonly head: Uint8Array; readonly tail: Uint8Array },
+  namedRaw: boolean,
+): string | undefined {
   const known = (namedRaw ? images : [...images, ...documents]).find(({ marks }) =>
     marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)),
   );

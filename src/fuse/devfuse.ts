@@ -7,7 +7,7 @@ import { systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
 import { mountAt } from "./mountinfo.js";
 import { fileTypes } from "./protocol.js";
-import type { MountRequest, Session, Transport } from "./transport.js";
+import type { MountRequest, Transport } from "./transport.js";
 import type { WorkerMessage, WorkerTask } from "./worker.js";
 
 const log = debug("devfuse");
@@ -45,7 +45,7 @@ export const devfuse: Transport = {
 
 interface Attached {
   readonly device: number;
-  unmount(detach: boolean): void;
+  readonly unmount: (detach: boolean) => void;
 }
 
 /** Mounts: by mount(2) where that is permitted, else through the setuid helper. */
@@ -58,7 +58,14 @@ function attach(native: Binding, request: MountRequest): Attached {
   if (process.geteuid?.() !== 0) return throughHelper();
   const device = openDevice();
   const rootmode = fileTypes[request.tree.root.kind].toString(8);
-  const data = [`fd=${device}`, `rootmode=${rootmode}`, "user_id=0", "group_id=0", "default_permissions", ...(request.allowOther ? ["allow_other"] : [])];
+  const data = [
+    `fd=${device}`,
+    `rootmode=${rootmode}`,
+    "user_id=0",
+    "group_id=0",
+    "default_permissions",
+    ...(request.allowOther ? ["allow_other"] : []),
+  ];
   try {
     native.mount(request.source, mountpoint, "fuse.flatmount", MOUNT_FLAGS, data.join(","));
   } catch (error) {
@@ -74,13 +81,18 @@ function openDevice(): number {
   try {
     return openSync("/dev/fuse", "r+");
   } catch (error) {
-    throw new UserError(`/dev/fuse cannot be opened: ${systemCode(error) ?? String(error)}`, 'Run "flatmount doctor" to see what is missing.', error);
+    throw new UserError(
+      `/dev/fuse cannot be opened: ${systemCode(error) ?? String(error)}`,
+      'Run "flatmount doctor" to see what is missing.',
+      error,
+    );
   }
 }
 
 function mountError(mountpoint: string, error: unknown): UserError {
   const code = systemCode(error);
-  if (code === "EPERM") return new UserError(`${mountpoint}: mounting is not permitted here`, 'Run "flatmount doctor" to see what is missing.', error);
+  if (code === "EPERM")
+    return new UserError(`${mountpoint}: mounting is not permitted here`, 'Run "flatmount doctor" to see what is missing.', error);
   if (code === "EBUSY") return new UserError(`${mountpoint}: it is in use`, "Choose another directory.", error);
   return new UserError(`${mountpoint}: mounting failed: ${String(code ?? error)}`, undefined, error);
 }

@@ -63,11 +63,13 @@ function runHelper(options: readonly string[], socket?: number): { status: numbe
     env: { ...process.env, ...(socket !== undefined && { _FUSE_COMMFD: "3" }), LC_ALL: "C" },
     encoding: "utf8",
   });
-  const message = run.error?.message ?? String(run.stderr).trim();
+  const message = run.error?.message ?? run.stderr.trim();
   return { status: run.status, message: message.replace(/^fusermount3?: /, "") };
 }
 
 function helperError(mountpoint: string, message: string): UserError {
-  const hint = /allow_other/.test(message) ? "Write the line user_allow_other into /etc/fuse.conf, or leave out --allow-other." : 'Run "flatmount doctor" to see what is missing.';
+  const hint = /allow_other/.test(message)
+    ? "Write the line user_allow_other into /etc/fuse.conf, or leave out --allow-other."
+    : 'Run "flatmount doctor" to see what is missing.';
   return new UserError(`${mountpoint}: ${message || "fusermount3 failed without saying why"}`, hint);
 }

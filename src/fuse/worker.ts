@@ -27,11 +27,11 @@ run(workerData as WorkerTask);
 
 function run({ view, files, owner, device }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
-  const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
+  const { tree, disk } = openView({ ...view, options: { ...view.options, opened: files } });
   const server = createServer(tree, { owner, onError: errorTeller(tell) });
   tell({ kind: "ready" });
   serve(device, server);
-  close();
+  disk.close();
 }
 
 /** Reads requests and writes replies until the file system is unmounted. The thread sleeps in read(2); the kernel's queue is the scheduler. */

@@ -29,7 +29,10 @@ export function readBytes(source: Source, position: number, length: number): Buf
 /** Reads and decodes one structure. Errors carry the file's name and the position in the file. */
 export function readStruct<T>(source: Source, position: number, layout: Struct<T>): T {
   if (position + layout.size > source.size) {
-    throw new ImageError("TRUNCATED", `the ${layout.name} of ${layout.size} bytes leaves the file of ${source.size} bytes`, { file: source.name, position });
+    throw new ImageError("TRUNCATED", `the ${layout.name} of ${layout.size} bytes leaves the file of ${source.size} bytes`, {
+      file: source.name,
+      position,
+    });
   }
   try {
     return layout.decode(readBytes(source, position, layout.size));

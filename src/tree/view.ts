@@ -19,8 +19,8 @@ export interface ViewRequest {
 
 export interface View {
   readonly tree: Tree;
+  /** Whoever asked closes it. */
   readonly disk: OpenedDisk;
-  close(): void;
 }
 
 /** Ids of the nodes; a partition's is its number on top of `partition`. */
@@ -30,7 +30,7 @@ const ids = { root: 1, disk: 2, info: 3, partitions: 4, partition: 16 } as const
 export function openView(request: ViewRequest): View {
   const disk = openDisk(request.image, request.options);
   try {
-    return { tree: viewOf(disk, request), disk, close: () => disk.close() };
+    return { tree: viewOf(disk, request), disk };
   } catch (error) {
     disk.close();
     throw error;

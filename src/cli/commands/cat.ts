@@ -2,7 +2,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import type { FlatFile } from "../../tree/node.js";
 import { openView } from "../../tree/view.js";
 import { ImageError, systemCode, UserError } from "../../util/errors.js";
-import { printable } from "../../util/text.js";
+import { printable, quote } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { allowOption, formatOption, sizeArgument, snapshotOption } from "../reading-options.js";
 import { type Found, findNode, namesIn } from "../view-path.js";
@@ -20,16 +20,16 @@ export function catCommand(io: Io) {
     .addOption(snapshotOption())
     .addOption(allowOption())
     .addHelpText("after", help)
-    .action((image, path, { offset = 0, length = Infinity, force, ...options }) => {
+    .action((image, path, { offset = 0, length, force, ...options }) => {
       const view = openView({ image, options, root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
       try {
         const { name, file } = fileAt(findNode(view.tree, path));
         if (offset > file.size) throw new UserError(`the offset ${offset} is behind the end of ${name}, which has ${file.size} bytes`);
-        const end = Math.min(file.size, offset + length);
+        const end = length === undefined ? file.size : Math.min(file.size, offset + length);
         if (io.terminal && !force && !isText(file)) throw notForTerminals(name);
         writeRange(io, { image, name, file }, offset, end);
       } finally {
-        view.close();
+        view.disk.close();
       }
     });
 }
@@ -54,7 +54,8 @@ interface NamedFile {
 
 function fileAt({ path, node }: Found): NamedFile {
   if (node.kind === "file") return { name: printable(path), file: node.file };
-  throw new UserError(`${path === "" ? "the top of the view" : `"${printable(path)}"`} is a directory`, `There are in it: ${namesIn(node.entries())}.`);
+  const named = path === "" ? "the top of the view" : quote(path);
+  throw new UserError(`${named} is a directory`, `There are in it: ${namesIn(node.entries())}.`);
 }
 
 function writeRange(io: Io, source: NamedFile & { readonly image: string }, offset: number, end: number): void {
@@ -78,7 +79,8 @@ function writeRange(io: Io, source: NamedFile & { readonly image: string }, offs
 function unreadableAt({ image, name }: { readonly image: string; readonly name: string }, offset: number, error: unknown): unknown {
   const where = `${name} cannot be read at offset ${offset}`;
   if (error instanceof ImageError) {
-    return new ImageError(error.code, `${where}: ${error.message}`, { file: error.file ?? image, position: error.position, hint: error.hint, cause: error });
+    const { code, file = image, position, hint } = error;
+    return new ImageError(code, `${where}: ${error.message}`, { file, position, hint, cause: error });
   }
   const code = systemCode(error);
   // Anything else is a mistake of ours and must show as one.

@@ -6,14 +6,13 @@ import { type Check, type Diagnosis, diagnose } from "../doctor/checks.js";
 import { lookAround, type Machine } from "../doctor/machine.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
-import { jsonOption } from "../reading-options.js";
 
 /** `probe` looks at the machine. */
 export function doctorCommand(io: Io, probe: () => Promise<Machine> = lookAround) {
   return new Command("doctor")
     .summary("tell whether this machine can mount, and what is missing")
     .description("Looks at what this machine offers for mounting, and tells how to get what is missing. Changes nothing.")
-    .addOption(jsonOption())
+    .option("--json", "print JSON")
     .addHelpText("after", help)
     .action(async ({ json }) => {
       const diagnosis = diagnose(await probe());

@@ -14,7 +14,9 @@ import { alignColumns } from "../table.js";
 export function infoCommand(io: Io) {
   return new Command("info")
     .summary("tell what an image is and holds")
-    .description("Tells the format of IMAGE, its sizes, the images it is a difference to, its snapshots and partitions, and what is unusual about it.")
+    .description(
+      "Tells the format and sizes of IMAGE, the images it is a difference to, its snapshots and partitions, and what is unusual about it.",
+    )
     .argument("<image>", "the image")
     .addOption(formatOption())
     .addOption(snapshotOption())
@@ -63,7 +65,8 @@ function infoLines(description: DiskDescription): string[] {
   return lines.map(printable);
 }
 
-function factsOf({ image, format, variant, size, allocated, details, partitionTable }: DiskDescription): (readonly [label: string, value: string])[] {
+function factsOf(description: DiskDescription): (readonly [label: string, value: string])[] {
+  const { image, format, variant, size, allocated, details, partitionTable } = description;
   return [
     ["image", image],
     ["format", variant === undefined ? format : `${format}, ${variant}`],
@@ -90,12 +93,15 @@ function section(title: string, rows: readonly (readonly string[])[]): string[] 
 
 function chainRows({ chain }: DiskDescription): string[][] {
   if (chain.length < 2) return [];
-  return [["DEPTH", "FORMAT", "SIZE", "FILE"], ...chain.map(({ file, format, size }, depth) => [String(depth), format, formatSize(size), file])];
+  const rows = chain.map(({ file, format, size }, depth) => [String(depth), format, formatSize(size), file]);
+  return [["DEPTH", "FORMAT", "SIZE", "FILE"], ...rows];
 }
 
 function snapshotRows({ snapshots }: DiskDescription): string[][] {
   if (snapshots.length === 0) return [];
-  const rows = snapshots.map(({ id, name, size, created, stateSize }) => [id, created, formatSize(size), stateSize > 0 ? formatSize(stateSize) : "-", name]);
+  const rows = snapshots.map(({ id, name, size, created, stateSize }) => {
+    return [id, created, formatSize(size), stateSize > 0 ? formatSize(stateSize) : "-", name];
+  });
   return [["ID", "CREATED", "DISK SIZE", "MACHINE STATE", "NAME"], ...rows];
 }
 
@@ -108,6 +114,8 @@ function partitionsTitle({ partitionTable }: DiskDescription): string {
 function partitionRows({ partitionTable, partitions }: DiskDescription): string[][] {
   if (!partitionTable) return [];
   if (partitions.length === 0) return [["none"]];
-  const rows = partitions.map(({ number, start, size, typeName, name }) => [String(number), String(start), String(size), formatSize(size), typeName, name ?? "-"]);
+  const rows = partitions.map(({ number, start, size, typeName, name }) => {
+    return [String(number), String(start), String(size), formatSize(size), typeName, name ?? "-"];
+  });
   return [["NUMBER", "START", "BYTES", "SIZE", "TYPE", "NAME"], ...rows];
 }

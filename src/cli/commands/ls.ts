@@ -28,7 +28,7 @@ export function lsCommand(io: Io) {
         if (json) writeJsonArray(io, elements(items));
         else writeLines(io, long ? longLines(items) : shortLines(items));
       } finally {
-        view.close();
+        view.disk.close();
       }
     });
 }

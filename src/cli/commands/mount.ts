@@ -24,7 +24,10 @@ export function mountCommand(io: Io) {
     .summary("show a disk image as one flat raw file")
     .description("Shows the disk in IMAGE as MOUNTPOINT/disk.raw, its partitions beside it. Returns when it can be read.")
     .argument("<image>", "the image")
-    .argument("[mountpoint]", "a directory, made if it is missing, or a regular file, which then is the disk (default: a folder beside the image)")
+    .argument(
+      "[mountpoint]",
+      "a directory, made if it is missing, or a regular file, which then is the disk (default: a folder beside the image)",
+    )
     .addOption(formatOption())
     .addOption(snapshotOption())
     .addOption(allowOption())

@@ -60,7 +60,12 @@ function isBefore(version: string, [oldestMajor, oldestMinor]: readonly [number,
 function node({ node: version }: Machine): Check {
   const what = "Node.js";
   if (!isBefore(version, OLDEST_NODE)) return { status: "ok", what, detail: version };
-  return { status: "missing", what, detail: `${version}; it takes ${OLDEST_NODE.join(".")} or later`, hint: "Install a newer one from nodejs.org." };
+  return {
+    status: "missing",
+    what,
+    detail: `${version}; it takes ${OLDEST_NODE.join(".")} or later`,
+    hint: "Install a newer one from nodejs.org.",
+  };
 }
 
 function kernel({ kernel: version }: Machine): Check {
@@ -74,7 +79,8 @@ function addon({ addon: found }: Machine): Check {
   if (found === "loaded") return { status: "ok", what, detail: "loaded" };
   const tools = "With a C++ compiler, make, and the static libraries of libdeflate and zstd";
   const hint = `${tools} (apt install build-essential libdeflate-dev libzstd-dev), run "npm run build:native".`;
-  if (found === "missing") return { status: "missing", what, detail: "not built; without it mounts are slow, and holes are not seen", hint };
+  if (found === "missing")
+    return { status: "missing", what, detail: "not built; without it mounts are slow, and holes are not seen", hint };
   return { status: "missing", what, detail: `cannot be loaded: ${found.failure}`, hint };
 }
 
@@ -91,7 +97,8 @@ function device(machine: Machine): Check {
     case "EPERM":
       return { status: "missing", what, detail: "it may not be opened, whoever one is (EPERM)", hint: CONTAINER_HINT };
     case "EACCES":
-      if (mountsThrough(helperOf(machine), machine)) return { status: "note", what, detail: "only others may open it; the helper does it for you" };
+      if (mountsThrough(helperOf(machine), machine))
+        return { status: "note", what, detail: "only others may open it; the helper does it for you" };
       return { status: "missing", what, detail: "permission denied", hint: 'Run "chmod 0666 /dev/fuse" as root.' };
     default:
       return { status: "missing", what, detail: `it cannot be opened (${machine.fuse})`, hint };
@@ -103,7 +110,12 @@ function permission({ root, mayMount, noNewPrivileges }: Machine): Check {
   if (!mayMount) return { status: "missing", what, detail: "this container may not mount (no CAP_SYS_ADMIN)", hint: CONTAINER_HINT };
   if (root) return { status: "ok", what, detail: "root" };
   if (!noNewPrivileges) return { status: "ok", what, detail: "through the helper" };
-  return { status: "missing", what, detail: "setuid programs get no privileges here (no_new_privs)", hint: "Leave the sandbox that this shell runs in." };
+  return {
+    status: "missing",
+    what,
+    detail: "setuid programs get no privileges here (no_new_privs)",
+    hint: "Leave the sandbox that this shell runs in.",
+  };
 }
 
 function helper(machine: Machine): Check {
@@ -112,7 +124,13 @@ function helper(machine: Machine): Check {
   const hint = "Install the package fuse3 (apt install fuse3, dnf install fuse3, pacman -S fuse3).";
   if (found?.setuid) return { status: "ok", what, detail: `${found.path}, setuid root` };
   const status = machine.root ? "note" : "missing";
-  if (found) return { status, what, detail: `${found.path} is not setuid root; only root can mount`, hint: `Run "chmod u+s ${found.path}" as root, or install fuse3 anew.` };
+  if (found)
+    return {
+      status,
+      what,
+      detail: `${found.path} is not setuid root; only root can mount`,
+      hint: `Run "chmod u+s ${found.path}" as root, or install fuse3 anew.`,
+    };
   return { status, what, detail: "not installed; only root can mount", hint };
 }
 

@@ -66,7 +66,11 @@ export function readHeader(source: Source): Qcow2Header {
   const area = readExtensions(source, features.headerLength, base.backingFileOffset, 2 ** clusterBits);
   const unknown = features.incompatible & ~known(incompatible);
   if (unknown !== 0n) {
-    throw fail("UNSUPPORTED", 72, `the image uses ${namesOf(unknown, area.get(extensions.featureNames))}, which this version does not know`);
+    throw fail(
+      "UNSUPPORTED",
+      72,
+      `the image uses ${namesOf(unknown, area.get(extensions.featureNames))}, which this version does not know`,
+    );
   }
   refuseEncryption(source, base.cryptMethod);
   checkTables(source, base, 2 ** clusterBits);
@@ -118,10 +122,14 @@ function readFeatures(source: Source, version: number): Features {
 function compressionOf(source: Source, { incompatible: bits, headerLength }: Features): Qcow2Header["compression"] {
   const type = headerLength > COMPRESSION_TYPE_POSITION ? (readBytes(source, COMPRESSION_TYPE_POSITION, 1)[0] ?? 0) : compressionTypes.zlib;
   const declared = has(bits, incompatible.compressionType);
-  const fail = (code: ErrorCode, message: string) => new ImageError(code, message, { file: source.name, position: COMPRESSION_TYPE_POSITION });
+  const fail = (code: ErrorCode, message: string) =>
+    new ImageError(code, message, { file: source.name, position: COMPRESSION_TYPE_POSITION });
   if (type !== compressionTypes.zlib && type !== compressionTypes.zstd) throw fail("UNSUPPORTED", `compression type ${type} is not known`);
   if (declared !== (type !== compressionTypes.zlib)) {
-    throw fail("CORRUPT", `the compression type is ${type}, and incompatible feature bit 3, which must tell the same, is ${declared ? "set" : "clear"}`);
+    throw fail(
+      "CORRUPT",
+      `the compression type is ${type}, and incompatible feature bit 3, which must tell the same, is ${declared ? "set" : "clear"}`,
+    );
   }
   return type === compressionTypes.zstd ? "zstd" : "zlib";
 }
@@ -139,15 +147,24 @@ function extendedL2Of(source: Source, features: Features, clusterBits: number): 
 
 function refuseEncryption(source: Source, cryptMethod: number): void {
   if (cryptMethod === 0) return;
-  const name = cryptMethod === 1 ? "AES (the legacy qcow encryption)" : cryptMethod === 2 ? "LUKS" : `method ${cryptMethod}, which is not known`;
-  throw new ImageError(cryptMethod > 2 ? "UNSUPPORTED" : "KEY_NEEDED", `the image is encrypted with ${name}; encrypted images cannot be read yet`, {
-    file: source.name,
-    position: 32,
-    hint: 'Decrypt a copy first, for example with "qemu-img convert".',
-  });
+  const name =
+    cryptMethod === 1 ? "AES (the legacy qcow encryption)" : cryptMethod === 2 ? "LUKS" : `method ${cryptMethod}, which is not known`;
+  throw new ImageError(
+    cryptMethod > 2 ? "UNSUPPORTED" : "KEY_NEEDED",
+    `the image is encrypted with ${name}; encrypted images cannot be read yet`,
+    {
+      file: source.name,
+      position: 32,
+      hint: 'Decrypt a copy first, for example with "qemu-img convert".',
+    },
+  );
 }
 
-function checkTables(source: Source, { l1Size, l1TableOffset, size }: { l1Size: number; l1TableOffset: number; size: number }, clusterSize: number): void {
+function checkTables(
+  source: Source,
+  { l1Size, l1TableOffset, size }: { l1Size: number; l1TableOffset: number; size: number },
+  clusterSize: number,
+): void {
   const fail = (code: ErrorCode, position: number, message: string) => new ImageError(code, message, { file: source.name, position });
   if (l1TableOffset % clusterSize !== 0) throw fail("CORRUPT", 40, `the L1 table at ${hex(l1TableOffset)} is not aligned to a cluster`);
   if (size > 0 && l1Size === 0) throw fail("CORRUPT", 36, `the L1 table is empty, the disk has ${size} bytes`);
@@ -199,10 +216,14 @@ function readBackingName(source: Source, offset: number, length: number): string
     });
   }
   if (offset + length > source.size) {
-    throw new ImageError("TRUNCATED", `the name of the backing file, ${length} bytes at ${hex(offset)}, leaves the file of ${source.size} bytes`, {
-      file: source.name,
-      position: 8,
-    });
+    throw new ImageError(
+      "TRUNCATED",
+      `the name of the backing file, ${length} bytes at ${hex(offset)}, leaves the file of ${source.size} bytes`,
+      {
+        file: source.name,
+        position: 8,
+      },
+    );
   }
   return readBytes(source, offset, length).toString("utf8");
 }

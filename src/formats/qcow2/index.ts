@@ -54,7 +54,12 @@ function openDataFile(source: Source, { name }: { readonly name: string | undefi
 }
 
 /** A snapshot's table may be smaller than its disk: what it does not reach is unallocated. The active table may not. */
-function checkL1(source: Source, { clusterBits, extendedL2, size }: Qcow2Header, l1: { offset: number; entries: number }, active: boolean): void {
+function checkL1(
+  source: Source,
+  { clusterBits, extendedL2, size }: Qcow2Header,
+  l1: { offset: number; entries: number },
+  active: boolean,
+): void {
   const fail = (message: string) => new ImageError("CORRUPT", message, { file: source.name, position: l1.offset });
   const span = 2 ** clusterBits * (2 ** clusterBits / (extendedL2 ? 16 : 8));
   const needed = Math.ceil(size / span);

@@ -29,7 +29,11 @@ export function createMap({ source, header, data, l1 }: MapOptions): (offset: nu
   const { clusterBits, extendedL2, version } = header;
   const clusterSize = 2 ** clusterBits;
   const raw = header.dataFile?.raw === true;
-  const units: UnitReader = (extendedL2 ? extendedUnits : standardUnits)({ version, clusterSize, externalData: header.dataFile !== undefined });
+  const units: UnitReader = (extendedL2 ? extendedUnits : standardUnits)({
+    version,
+    clusterSize,
+    externalData: header.dataFile !== undefined,
+  });
   const unitSize = clusterSize / units.perEntry;
   const entrySize = units.words * 4;
   const sliceBytes = Math.min(clusterSize, SLICE_LIMIT);
@@ -58,9 +62,14 @@ export function createMap({ source, header, data, l1 }: MapOptions): (offset: nu
         const start = units.position(table, unit);
         const position = start + (inSlice - unit * unitSize);
         if (isShifted(position, offset)) {
-          return { kind: "damaged", length: one(), error: corrupt(entryPosition(), `the cluster at offset ${hex(offset)} stands elsewhere in the raw data file`) };
+          return {
+            kind: "damaged",
+            length: one(),
+            error: corrupt(entryPosition(), `the cluster at offset ${hex(offset)} stands elsewhere in the raw data file`),
+          };
         }
-        const next = (other: number) => units.kind(table, other) === unitKinds.data && units.position(table, other) === start + (other - unit) * unitSize;
+        const next = (other: number) =>
+          units.kind(table, other) === unitKinds.data && units.position(table, other) === start + (other - unit) * unitSize;
         return storedExtent(data, position, runLength(inSlice, most, unitSize, next));
       }
       case unitKinds.packed: {
@@ -91,10 +100,15 @@ export function createMap({ source, header, data, l1 }: MapOptions): (offset: nu
     const slicePosition = tableOffset + slice * sliceBytes;
     let table: Uint32Array;
     try {
-      if (tableOffset % clusterSize !== 0) throw corrupt(l1.offset + 8 * l1Index, `the L2 table at ${hex(tableOffset)} is not aligned to a cluster`);
+      if (tableOffset % clusterSize !== 0)
+        throw corrupt(l1.offset + 8 * l1Index, `the L2 table at ${hex(tableOffset)} is not aligned to a cluster`);
       table = loadSlice(slicePosition);
     } catch (error) {
-      return { kind: "damaged", length: Math.min(length, sliceStart + sliceSpan - offset), error: tableError(source, "L2 table", slicePosition, error) };
+      return {
+        kind: "damaged",
+        length: Math.min(length, sliceStart + sliceSpan - offset),
+        error: tableError(source, "L2 table", slicePosition, error),
+      };
     }
     return mapUnit(table, slicePosition, sliceStart, offset, length);
   };

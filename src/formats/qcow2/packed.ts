@@ -33,10 +33,14 @@ export function packedClusters(source: Source, clusterBits: number, compression:
         const packed = scratch.subarray(0, stored);
         source.read(packed, position);
         if (decode(packed, target)) return;
-        throw new ImageError("CORRUPT", `the compressed cluster at ${hex(position)} (${stored} bytes, ${compression}) does not decode to ${clusterSize} bytes`, {
-          file: source.name,
-          position,
-        });
+        throw new ImageError(
+          "CORRUPT",
+          `the compressed cluster at ${hex(position)} (${stored} bytes, ${compression}) does not decode to ${clusterSize} bytes`,
+          {
+            file: source.name,
+            position,
+          },
+        );
       },
     };
   };

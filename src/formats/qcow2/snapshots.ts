@@ -15,7 +15,10 @@ export interface Snapshot extends SnapshotFacts {
 export function readSnapshots(source: Source, header: Qcow2Header): readonly Snapshot[] {
   const { snapshotCount: count, snapshotsOffset } = header;
   if (count > limits.snapshots) {
-    throw new ImageError("CORRUPT", `the image has ${count} snapshots; ${limits.snapshots} are the limit`, { file: source.name, position: 60 });
+    throw new ImageError("CORRUPT", `the image has ${count} snapshots; ${limits.snapshots} are the limit`, {
+      file: source.name,
+      position: 60,
+    });
   }
   const snapshots: Snapshot[] = [];
   let position = snapshotsOffset;
@@ -60,6 +63,7 @@ export function findSnapshot(source: Source, header: Qcow2Header, wanted: string
   if (found) return found;
   throw new ImageError("PART_MISSING", `there is no snapshot with the id or name ${quote(wanted)}`, {
     file: source.name,
-    hint: all.length === 0 ? "The image has no snapshots." : `Its snapshots: ${all.map(({ id, name }) => `${id} ${quote(name)}`).join(", ")}.`,
+    hint:
+      all.length === 0 ? "The image has no snapshots." : `Its snapshots: ${all.map(({ id, name }) => `${id} ${quote(name)}`).join(", ")}.`,
   });
 }
