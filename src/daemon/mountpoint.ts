@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync, readdirSync, realpathSync, type Stats, statSync }
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { mountAt } from "../fuse/mountinfo.js";
 import { detach, isDeadMount } from "../fuse/unmount.js";
+import { listRecords } from "./state.js";
 import { systemCode, UserError } from "../util/errors.js";
 
 /** A place that is ready to be mounted on. */
@@ -25,6 +26,8 @@ export function defaultMountpoint(image: string): string {
  */
 export function prepareMountpoint(wanted: string, { nonempty }: { readonly nonempty: boolean }): Mountpoint {
   const path = canonical(wanted);
+  // Clears away what a killed daemon left, with the mount point if that was made for it.
+  if (isDeadMount(path)) listRecords();
   if (isDeadMount(path)) detach(path);
   const stat = statOf(path);
   if (!stat) {

@@ -62,7 +62,8 @@ export function listRecords(): readonly MountRecord[] {
     .filter((name) => name.endsWith(".json"))
     .flatMap((name) => readRecord(join(folder, name)));
   for (const record of records) if (!isAlive(record)) clearAway(record);
-  return records.filter((record) => isAlive(record)).toSorted((a, b) => a.since.localeCompare(b.since));
+  // One that was detached while in use is served on until its last user leaves, but it is nowhere any more.
+  return records.filter((record) => isAlive(record) && mountAt(record.mountpoint)).toSorted((a, b) => a.since.localeCompare(b.since));
 }
 
 function clearAway(record: MountRecord): void {

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { mountAt } from "../fuse/mountinfo.js";
 import { detach, isDeadMount, MOUNT_TYPE, unmount } from "../fuse/unmount.js";
 import { systemCode, UserError } from "../util/errors.js";
+import { holdersText } from "./leave.js";
 import { canonical } from "./mountpoint.js";
-import { holdersOf, isAlive } from "./process.js";
+import { isAlive } from "./process.js";
 import { listRecords, type MountRecord } from "./state.js";
 
 /** How long a daemon may take to end once its mount is gone: it has only to close its files. */
@@ -33,12 +34,7 @@ function unmountOrExplain(mountpoint: string, path: string): void {
     unmount(path);
   } catch (error) {
     if (systemCode(error) !== "EBUSY") throw error;
-    const holders = holdersOf(path);
-    throw new UserError(
-      `${mountpoint}: in use by ${holders.length > 0 ? holders.join(", ") : "a process that cannot be looked into"}`,
-      "Close what is open there and try again, or use --lazy.",
-      error,
-    );
+    throw new UserError(`${mountpoint}: in use by ${holdersText(path)}`, "Close what is open there and try again, or use --lazy.", error);
   }
 }
 

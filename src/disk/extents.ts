@@ -23,47 +23,50 @@ type DiskExtentKind =
 
 /** The whole disk from its start to its end, one run at a time: neither memory nor the wait for the first grow with the number of runs. */
 export function* diskExtents(layer: Layer): Generator<DiskExtent> {
-  let run: DiskExtent | undefined;
-  for (let offset = 0; offset < layer.size; ) {
-    const next = describe(offset, locate(layer, offset, layer.size - offset));
-    offset += next.length;
-    if (run && continues(run, next)) {
-      run = { ...run, length: run.length + next.length };
-      continue;
+  if (layer.size === 0) return;
+  let start = 0;
+  let first = locate(layer, 0, layer.size);
+  let end = first.extent.length;
+  while (end < layer.size) {
+    const next = locate(layer, end, layer.size - end);
+    if (!continues(first, end - start, next)) {
+      yield describe(start, end - start, first);
+      start = end;
+      first = next;
     }
-    if (run) yield run;
-    run = next;
+    end += next.extent.length;
   }
-  if (run) yield run;
+  yield describe(start, end - start, first);
 }
 
-function describe(start: number, { extent, depth }: Located): DiskExtent {
-  const place = { start, length: extent.length, depth };
+/** Whether `next`, which stands `length` bytes behind `first`, is more of the same. */
+function continues(first: Located, length: number, next: Located): boolean {
+  if (first.depth !== next.depth) return false;
+  const [from, to] = [first.extent, next.extent];
+  switch (from.kind) {
+    case "data":
+      return to.kind === "data" && to.source === from.source && to.position === from.position + length;
+    case "packed":
+      return to.kind === "packed" && to.block.source === from.block.source;
+    case "damaged":
+      return to.kind === "damaged" && to.error.message === from.error.message && to.error.position === from.error.position;
+    case "zero":
+    case "parent":
+      return to.kind === from.kind;
+  }
+}
+
+function describe(start: number, length: number, { extent, depth }: Located): DiskExtent {
   switch (extent.kind) {
     case "data":
-      return { ...place, kind: "data", source: extent.source, position: extent.position };
+      return { start, length, depth, kind: "data", source: extent.source, position: extent.position };
     case "packed":
-      return { ...place, kind: "packed", source: extent.block.source };
+      return { start, length, depth, kind: "packed", source: extent.block.source };
     case "zero":
-      return { ...place, kind: "zero" };
+      return { start, length, depth, kind: "zero" };
     case "parent":
-      return { ...place, kind: "absent" };
+      return { start, length, depth, kind: "absent" };
     case "damaged":
-      return { ...place, kind: "damaged", error: extent.error };
-  }
-}
-
-function continues(run: DiskExtent, next: DiskExtent): boolean {
-  if (run.depth !== next.depth) return false;
-  switch (run.kind) {
-    case "data":
-      return next.kind === "data" && next.source === run.source && next.position === run.position + run.length;
-    case "packed":
-      return next.kind === "packed" && next.source === run.source;
-    case "damaged":
-      return next.kind === "damaged" && next.error.message === run.error.message && next.error.position === run.error.position;
-    case "zero":
-    case "absent":
-      return next.kind === run.kind;
+      return { start, length, depth, kind: "damaged", error: extent.error };
   }
 }
