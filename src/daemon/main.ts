@@ -1,12 +1,15 @@
 // The daemon: started by start.ts with its wish as the argument, tells over the IPC channel whether the mount stands, and serves until it is gone.
+import { dismissWorkers, warmWorkers } from "../fuse/pool.js";
 import { ImageError, UserError } from "../util/errors.js";
-import { serve } from "./serve.js";
 import type { DaemonMessage } from "./start.js";
 import type { MountWish } from "./wish.js";
 
+warmWorkers();
 try {
   const wish = JSON.parse(process.argv[2] ?? "") as MountWish;
+  const { serve } = await import("./serve.js");
   const { record, ended } = await serve(wish);
+  await dismissWorkers();
   process.title = `flatmount ${wish.image}`;
   process.chdir("/");
   tell({ kind: "ready", record });
@@ -15,6 +18,7 @@ try {
   console.error(error);
   process.exitCode = 1;
   if (process.connected) tell({ kind: "failed", ...describe(error) });
+  await dismissWorkers();
 }
 
 function tell(message: DaemonMessage): void {

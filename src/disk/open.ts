@@ -117,7 +117,7 @@ function chooseDriver(source: Source, format: string | undefined, regular: boole
   const namedRaw = raw.extensions.some((extension) => source.name.toLowerCase().endsWith(extension));
   const other = driver === raw && regular ? foreignKind(ends, namedRaw) : undefined;
   if (other === undefined) return driver;
-  throw new ImageError("WRONG_FORMAT", `it is ${other}, which cannot be read as a disk`, {
+  throw new ImageError("WRONG_FORMAT", other, {
     file: source.name,
     hint: "To see its bytes as they are, add --format raw",
   });

@@ -62,7 +62,7 @@ const documents: readonly Foreign[] = [
   { what: "a program (ELF)", marks: [[0, "\x7fELF"]] },
 ];
 
-/** What the file with this head and tail is, if it is known and no raw disk, such as `a VMDK image`. `namedRaw`: its name ends like that of a raw disk. */
+/** What the file with this head and tail is, if it is known and no raw disk, for a sentence that begins with the file's name. `namedRaw`: the name ends like that of a raw disk. */
 export function foreignKind(
   { head, tail }: { readonly head: Uint8Array; readonly tail: Uint8Array },
   namedRaw: boolean,
@@ -70,8 +70,8 @@ export function foreignKind(
   const known = (namedRaw ? images : [...images, ...documents]).find(({ marks }) =>
     marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)),
   );
-  if (known) return known.what;
-  return !namedRaw && isText(head) ? "text" : undefined;
+  if (known) return images.includes(known) ? `it is ${known.what}, which cannot be read yet` : `it is ${known.what}, not a disk image`;
+  return !namedRaw && isText(head) ? "it is text, not a disk image" : undefined;
 }
 
 function hasAt(content: Uint8Array, position: number, signature: string): boolean {

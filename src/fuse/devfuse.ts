@@ -1,11 +1,11 @@
 import { closeSync, openSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { type Binding, binding } from "../native/binding.js";
 import { debug } from "../util/debug.js";
 import { systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
 import { mountAt } from "./mountinfo.js";
+import { takeWorkers } from "./pool.js";
 import { fileTypes } from "./protocol.js";
 import type { MountRequest, Transport } from "./transport.js";
 import type { WorkerMessage, WorkerTask } from "./worker.js";
@@ -99,14 +99,14 @@ function mountError(mountpoint: string, error: unknown): UserError {
 
 function startWorkers(native: Binding, device: number, request: MountRequest): { ready: Promise<unknown>; ended: Promise<void> } {
   const { view, files, uid, gid } = request;
-  const count = Math.max(2, Math.min(availableParallelism(), 4));
-  const view1 = { ...view, cacheLimit: Math.floor(view.cacheLimit / count) };
-  const workers = Array.from({ length: count }, (_, index) => {
+  const workers = takeWorkers();
+  const viewOfEach = { ...view, cacheLimit: Math.floor(view.cacheLimit / workers.length) };
+  const started = workers.map((worker, index) => {
     const own = index === 0 ? device : cloneOrShare(native, device);
-    return startWorker({ view: view1, files, owner: { uid, gid }, device: own });
+    return startWorker(worker, { view: viewOfEach, files, owner: { uid, gid }, device: own });
   });
-  const ended = Promise.all(workers.map((worker) => worker.ended)).then(() => undefined);
-  return { ready: Promise.all(workers.map((worker) => worker.ready)), ended };
+  const ended = Promise.all(started.map((each) => each.ended)).then(() => undefined);
+  return { ready: Promise.all(started.map((each) => each.ready)), ended };
 }
 
 /** A queue of its own per worker; kernels before 4.2 share one, which works as well. */
@@ -119,8 +119,7 @@ function cloneOrShare(native: Binding, device: number): number {
   }
 }
 
-function startWorker(task: WorkerTask): { ready: Promise<void>; ended: Promise<void> } {
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: task });
+function startWorker(worker: Worker, task: WorkerTask): { ready: Promise<void>; ended: Promise<void> } {
   const ready = new Promise<void>((resolve, reject) => {
     worker.on("message", (message: WorkerMessage) => {
       if (message.kind === "ready") resolve();
@@ -133,6 +132,7 @@ function startWorker(task: WorkerTask): { ready: Promise<void>; ended: Promise<v
     worker.once("error", reject);
     worker.once("exit", () => resolve());
   });
+  worker.postMessage(task);
   return { ready, ended };
 }
 

@@ -64,7 +64,7 @@ function runHelper(options: readonly string[], socket?: number): { status: numbe
     encoding: "utf8",
   });
   const message = run.error?.message ?? run.stderr.trim();
-  return { status: run.status, message: message.replace(/^fusermount3?: /, "") };
+  return { status: run.status, message: message.replace(/^\S*fusermount3?: /, "") };
 }
 
 function helperError(mountpoint: string, message: string): UserError {

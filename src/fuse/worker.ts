@@ -1,14 +1,14 @@
 import { readSync, writeSync } from "node:fs";
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import type { OpenedFile } from "../source/file.js";
 import { openView, type ViewRequest } from "../tree/view.js";
 import { systemCode } from "../util/errors.js";
-import { explain } from "../util/explain.js";
 import type { Owner } from "./attributes.js";
+import { errorTeller } from "./error-teller.js";
 import { MAX_READ, outHeader, REQUEST_SIZE } from "./protocol.js";
 import { createServer, type Server } from "./server.js";
 
-/** What a worker is started with. */
+/** What a worker is to do: its first message. */
 export interface WorkerTask {
   readonly view: ViewRequest;
   readonly files: readonly OpenedFile[];
@@ -20,15 +20,12 @@ export interface WorkerTask {
 /** What a worker tells. */
 export type WorkerMessage = { readonly kind: "ready" } | { readonly kind: "error"; readonly text: string };
 
-/** Errors that one worker tells. */
-const TOLD_LIMIT = 1000;
-
-run(workerData as WorkerTask);
+parentPort?.once("message", (task: WorkerTask) => run(task));
 
 function run({ view, files, owner, device }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   const { tree, disk } = openView({ ...view, options: { ...view.options, opened: files } });
-  const server = createServer(tree, { owner, onError: errorTeller(tell) });
+  const server = createServer(tree, { owner, onError: errorTeller((text) => tell({ kind: "error", text })) });
   tell({ kind: "ready" });
   serve(device, server);
   disk.close();
@@ -59,17 +56,4 @@ function serve(device: number, server: Server): void {
       if (code !== "ENOENT" && code !== "ENODEV" && code !== "EINTR") throw error;
     }
   }
-}
-
-/** A damaged image may fail a million times, page by page: the same error is told once, and all in all not for ever. */
-function errorTeller(tell: (message: WorkerMessage) => void): (error: unknown) => void {
-  let last = "";
-  let told = 0;
-  return (error) => {
-    const text = explain(error);
-    if (text === last || told > TOLD_LIMIT) return;
-    last = text;
-    told += 1;
-    tell({ kind: "error", text: told > TOLD_LIMIT ? "further errors are not written down" : text });
-  };
 }

@@ -10,7 +10,7 @@ import { builtDisks } from "../support/built.js";
 import { noise, text } from "../support/content.js";
 import { deflated, zstdStored } from "../support/packing.js";
 import { type Built, buildQcow2, type Recipe } from "../support/qcow2-builder.js";
-import { type Cluster, COPIED } from "../support/qcow2-entries.js";
+import { type Cluster, COPIED, extraSectors } from "../support/qcow2-entries.js";
 import { expectedDisk } from "../support/qcow2-expected.js";
 import { difference, imageErrorOf, readRange, withDisk } from "../support/reading.js";
 import { tempDirectory } from "../support/temp.js";
@@ -172,21 +172,25 @@ describe("damaged compressed clusters", () => {
     expect(withDisk(path, {}, (layer) => failingClusters(layer, expectedDisk(recipe)))).toEqual([8]);
   });
 
-  test("fewer sectors than the stream has", () => {
-    const recipe: Recipe = {
-      size: 6 * CLUSTER,
-      clusters: new Map(
-        [2, 3, 4].map((number) => [
-          number,
-          {
-            kind: "packed",
-            content: noise(number, CLUSTER),
-            stored: deflated(noise(number, CLUSTER)),
-            ...(number === 3 && { sectors: 3 }),
-          },
+  test("one sector less than the stream has", () => {
+    const sample = (sectors?: number): Recipe => {
+      const packed = (number: number): Cluster => ({
+        kind: "packed",
+        content: noise(number, CLUSTER),
+        stored: deflated(noise(number, CLUSTER)),
+      });
+      const short = sectors === undefined ? packed(3) : { ...packed(3), sectors };
+      return {
+        size: 6 * CLUSTER,
+        clusters: new Map([
+          [2, packed(2)],
+          [3, short],
+          [4, packed(4)],
         ]),
-      ),
+      };
     };
+    const { position, length } = buildQcow2(sample()).packed.get(3) ?? { position: 0, length: 0 };
+    const recipe = sample(extraSectors(position, length) - 1);
     const path = write({ "disk.qcow2": recipe });
     const expected = expectedDisk(recipe);
     withDisk(path, {}, (layer) => {

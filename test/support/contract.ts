@@ -14,6 +14,7 @@ import { ImageError } from "../../src/util/errors.js";
 import { noise } from "./content.js";
 import { requireProgram } from "./qemu.js";
 import { difference, imageErrorOf } from "./reading.js";
+import { signatures } from "./signatures.js";
 
 /** An image and the disk that it must show. Small: the contract opens it some thousand times. */
 export interface Sample {
@@ -246,22 +247,3 @@ function rangeIn(size: number): fc.Arbitrary<readonly [offset: number, length: n
     .tuple(fc.nat({ max: size - 1 }), fc.oneof(fc.nat(), fc.nat({ max: 600 })))
     .map(([offset, length]) => [offset, 1 + (length % (size - offset))] as const);
 }
-
-/** How files of the formats begin (Latin-1), padded to what a probe looks at. */
-const signatures: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries({
-    qcow: "QFI\xfb\0\0\0\x01",
-    qcow2: "QFI\xfb\0\0\0\x03",
-    "qcow2, version 2": "QFI\xfb\0\0\0\x02",
-    vmdk: "KDMV\x01\0\0\0",
-    cowd: "COWD\x01\0\0\0",
-    "vmdk descriptor": "# Disk DescriptorFile\nversion=1\n",
-    vhdx: "vhdxfile",
-    vhd: "conectix\0\0\0\x02",
-    vdi: `${"<<< Oracle VM VirtualBox Disk Image >>>\n".padEnd(64, "\0")}\x7f\x10\xda\xbe\x01\0\x01\0`,
-    qed: "QED\0",
-    parallels: "WithoutFreeSpace",
-    "gzip of something": "\x1f\x8b\x08\0",
-    "a partitioned disk": `${"\0".repeat(510)}\x55\xaa`,
-  }).map(([name, head]) => [name, head.padEnd(4096, "\0")]),
-);

@@ -55,10 +55,10 @@ export interface MapElement {
   readonly zero: boolean;
   readonly data: boolean;
   readonly compressed: boolean;
-  /** Byte position in `file`. */
-  readonly offset?: number;
-  readonly file?: string;
-  readonly error?: string;
+  /** Byte position in `file`. This one, and those that follow, are left out where they do not apply. */
+  readonly offset?: number | undefined;
+  readonly file?: string | undefined;
+  readonly error?: string | undefined;
 }
 
 function* mapElements(extents: Iterable<DiskExtent>): Generator<MapElement> {
@@ -68,19 +68,19 @@ function* mapElements(extents: Iterable<DiskExtent>): Generator<MapElement> {
 function mapElement(extent: DiskExtent): MapElement {
   const { start, length, depth, kind } = extent;
   const zero = kind === "zero" || kind === "absent";
-  // A damaged range must not look like one that need not be read: who reads it gets the error.
-  const common = { start, length, depth, present: kind !== "absent", zero, data: !zero, compressed: kind === "packed" };
-  switch (kind) {
-    case "data":
-      return { ...common, offset: extent.position, file: extent.source.name };
-    case "packed":
-      return { ...common, file: extent.source.name };
-    case "damaged":
-      return { ...common, error: explain(extent.error) };
-    case "zero":
-    case "absent":
-      return common;
-  }
+  return {
+    start,
+    length,
+    depth,
+    present: kind !== "absent",
+    zero,
+    // A damaged range must not look like one that need not be read: who reads it gets the error.
+    data: !zero,
+    compressed: kind === "packed",
+    offset: kind === "data" ? extent.position : undefined,
+    file: kind === "data" || kind === "packed" ? extent.source.name : undefined,
+    error: kind === "damaged" ? explain(extent.error) : undefined,
+  };
 }
 
 function* mapLines({ layer, files }: OpenedDisk, extents: Iterable<DiskExtent>): Generator<string> {

@@ -1,0 +1,18 @@
+/** How files of the formats begin (Latin-1), padded to what a probe looks at. */
+export const signatures: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries({
+    qcow: "QFI\xfb\0\0\0\x01",
+    qcow2: "QFI\xfb\0\0\0\x03",
+    "qcow2, version 2": "QFI\xfb\0\0\0\x02",
+    vmdk: "KDMV\x01\0\0\0",
+    cowd: "COWD\x01\0\0\0",
+    "vmdk descriptor": "# Disk DescriptorFile\nversion=1\n",
+    vhdx: "vhdxfile",
+    vhd: "conectix\0\0\0\x02",
+    vdi: `${"<<< Oracle VM VirtualBox Disk Image >>>\n".padEnd(64, "\0")}\x7f\x10\xda\xbe\x01\0\x01\0`,
+    qed: "QED\0",
+    parallels: "WithoutFreeSpace",
+    "gzip of something": "\x1f\x8b\x08\0",
+    "a partitioned disk": `${"\0".repeat(510)}\x55\xaa`,
+  }).map(([name, head]) => [name, head.padEnd(4096, "\0")]),
+);
