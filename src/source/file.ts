@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { binding } from "../native/binding.js";
+import { type Binding, binding } from "../native/binding.js";
 import { ImageError, systemCode } from "../util/errors.js";
 import { printable } from "../util/text.js";
 import { checkRange, type Source } from "./source.js";
@@ -91,7 +91,7 @@ export function fileSource(file: OpenedFile, close: () => void = () => closeSync
       readFully(name, fd, target, position);
     },
     file: { fd, offset: 0 },
-    ...(file.regular && binding && { run: runFinder(fd, size) }),
+    ...(file.regular && binding && { run: runFinder(binding, fd, size) }),
     close,
   };
   return source;
@@ -109,18 +109,18 @@ function readFully(name: string, fd: number, target: Uint8Array, position: numbe
 }
 
 /** Finds data and holes, and remembers the last run: reads come in order, and lseek costs as much as a small read. */
-function runFinder(fd: number, size: number): NonNullable<Source["run"]> {
+function runFinder({ seekData, seekHole, sizeOf }: Binding, fd: number, size: number): NonNullable<Source["run"]> {
   let start = 0;
   let end = 0;
   let data = false;
   return (position) => {
     if (position < start || position >= end) {
-      const nextData = binding?.seekData(fd, position) ?? position;
+      const nextData = seekData(fd, position);
       data = nextData === position;
       start = position;
-      end = data ? (binding?.seekHole(fd, position) ?? size) : nextData;
-      // -1: no data behind. A file that grew since it was opened still ends where it did.
-      if (end < 0 || end > size) end = size;
+      // -1: nothing but a hole up to the end, wherever that is by now.
+      end = Math.min(size, data ? seekHole(fd, position) : nextData < 0 ? sizeOf(fd) : nextData);
+      // The file has become shorter: what is lost is no hole. Reading it tells.
       if (end <= position) {
         data = true;
         end = size;

@@ -50,14 +50,7 @@ const cases: readonly Case[] = [
   { name: "a container without the device", machine: { root: true, fuse: "EPERM" }, transports: [], missing: ["/dev/fuse"] },
   { name: "a container that may not mount", machine: { root: true, mayMount: false }, transports: [], missing: ["right to mount"] },
   { name: "a user in such a container", machine: { mayMount: false }, transports: [], missing: ["right to mount"] },
-  { name: "a device for root only", machine: { fuse: "EACCES" }, transports: ["devfuse", "libfuse"], notes: ["/dev/fuse"] },
-  {
-    name: "a device for root only and no helper",
-    machine: { fuse: "EACCES", ...noHelper },
-    transports: [],
-    missing: ["/dev/fuse", "fusermount3"],
-    notes: ["libfuse"],
-  },
+  { name: "a device for root only", machine: { fuse: "EACCES" }, transports: [], missing: ["/dev/fuse"] },
   { name: "no helper", machine: noHelper, transports: [], missing: ["fusermount3"], notes: ["libfuse"] },
   {
     name: "a helper without setuid",

@@ -39,9 +39,9 @@ function mountsDirectly({ root, mayMount, fuse }: Machine): boolean {
   return root && mayMount && fuse === "usable";
 }
 
-/** The helper opens the device as root, so the user's own permission does not matter. */
+/** The helper opens the device with the user's own permission. */
 function mountsThrough(program: Helper | undefined, { root, mayMount, noNewPrivileges, fuse }: Machine): boolean {
-  return !root && mayMount && !noNewPrivileges && program?.setuid === true && (fuse === "usable" || fuse === "EACCES");
+  return !root && mayMount && !noNewPrivileges && program?.setuid === true && fuse === "usable";
 }
 
 function helperOf({ fusermount3, fusermount }: Machine): Helper | undefined {
@@ -79,17 +79,17 @@ function addon({ addon: found }: Machine): Check {
   if (found === "loaded") return { status: "ok", what, detail: "loaded" };
   const tools = "With a C++ compiler, make, and the static libraries of libdeflate and zstd";
   const hint = `${tools} (apt install build-essential libdeflate-dev libzstd-dev), run "npm run build:native".`;
-  if (found === "missing")
-    return { status: "missing", what, detail: "not built; without it mounts are slow, and holes are not seen", hint };
-  return { status: "missing", what, detail: `cannot be loaded: ${found.failure}`, hint };
+  const detail =
+    found === "missing" ? "not built; without it mounts are slow, and holes are not seen" : `cannot be loaded: ${found.failure}`;
+  return { status: "missing", what, detail, hint };
 }
 
 const CONTAINER_HINT = "In a container: start it with --device /dev/fuse --cap-add SYS_ADMIN.";
 
-function device(machine: Machine): Check {
+function device({ fuse }: Machine): Check {
   const what = "/dev/fuse";
   const hint = `Run "modprobe fuse" as root. ${CONTAINER_HINT}`;
-  switch (machine.fuse) {
+  switch (fuse) {
     case "usable":
       return { status: "ok", what, detail: "can be opened" };
     case "ENOENT":
@@ -97,11 +97,9 @@ function device(machine: Machine): Check {
     case "EPERM":
       return { status: "missing", what, detail: "it may not be opened, whoever one is (EPERM)", hint: CONTAINER_HINT };
     case "EACCES":
-      if (mountsThrough(helperOf(machine), machine))
-        return { status: "note", what, detail: "only others may open it; the helper does it for you" };
       return { status: "missing", what, detail: "permission denied", hint: 'Run "chmod 0666 /dev/fuse" as root.' };
     default:
-      return { status: "missing", what, detail: `it cannot be opened (${machine.fuse})`, hint };
+      return { status: "missing", what, detail: `it cannot be opened (${fuse})`, hint };
   }
 }
 
@@ -121,17 +119,14 @@ function permission({ root, mayMount, noNewPrivileges }: Machine): Check {
 function helper(machine: Machine): Check {
   const what = "fusermount3";
   const found = helperOf(machine);
-  const hint = "Install the package fuse3 (apt install fuse3, dnf install fuse3, pacman -S fuse3).";
   if (found?.setuid) return { status: "ok", what, detail: `${found.path}, setuid root` };
   const status = machine.root ? "note" : "missing";
-  if (found)
-    return {
-      status,
-      what,
-      detail: `${found.path} is not setuid root; only root can mount`,
-      hint: `Run "chmod u+s ${found.path}" as root, or install fuse3 anew.`,
-    };
-  return { status, what, detail: "not installed; only root can mount", hint };
+  if (!found) {
+    const hint = "Install the package fuse3 (apt install fuse3, dnf install fuse3, pacman -S fuse3).";
+    return { status, what, detail: "not installed; only root can mount", hint };
+  }
+  const hint = `Run "chmod u+s ${found.path}" as root, or install fuse3 anew.`;
+  return { status, what, detail: `${found.path} is not setuid root; only root can mount`, hint };
 }
 
 function allowOther({ userAllowOther }: Machine): Check {
@@ -162,7 +157,7 @@ function loop({ loopControl }: Machine): Check {
     status: "note",
     what,
     detail: `/dev/loop-control cannot be opened (${loopControl}); mounting the file systems on a disk takes them`,
-    hint: 'As root, run "modprobe loop"; as a user, use sudo or udisksctl to mount them.',
+    hint: loopControl === "EACCES" ? 'Mount them as root, or with "udisksctl loop-setup".' : 'Run "modprobe loop" as root.',
   };
 }
 

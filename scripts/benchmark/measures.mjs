@@ -1,0 +1,110 @@
+// What is measured. Every view is a fresh mount, so the kernel has none of its pages: "cold". The image itself is in the page cache.
+import { memoryOf, run } from "./processes.mjs";
+import { openView } from "./views.mjs";
+
+/**
+ * @typedef {import("./peers.mjs").Peer} Peer
+ * @typedef {import("./images.mjs").Case} Case
+ * @typedef {{ readonly name: string, readonly unit: string, readonly moreIsBetter: boolean }} Measure
+ */
+
+/** In the order of the report. */
+export const measures = /** @satisfies {Readonly<Record<string, Measure>>} */ ({
+  sequentialCold: { name: "sequential, cold", unit: "MB/s", moreIsBetter: true },
+  sequentialWarm: { name: "sequential, warm", unit: "MB/s", moreIsBetter: true },
+  random1: { name: "random 4 KiB, depth 1", unit: "IOPS", moreIsBetter: true },
+  random16: { name: "random 4 KiB, depth 16", unit: "IOPS", moreIsBetter: true },
+  firstByte: { name: "mount to first byte", unit: "ms", moreIsBetter: false },
+  info: { name: "info", unit: "ms", moreIsBetter: false },
+  memory: { name: "resident memory", unit: "MiB", moreIsBetter: false },
+  memoryPeak: { name: "resident memory, peak", unit: "MiB", moreIsBetter: false },
+});
+
+/**
+ * One sample of everything.
+ * @param {Peer} peer
+ * @param {Case} sample
+ * @param {number} seconds How long each random run may take.
+ * @returns {Promise<Partial<Record<keyof typeof measures, number[]>>>}
+ */
+export async function takeSample(peer, sample, seconds) {
+  /** @type {Partial<Record<keyof typeof measures, number[]>>} */
+  const values = {};
+  const note = (/** @type {keyof typeof measures} */ measure, /** @type {number} */ value) => {
+    if (Number.isFinite(value)) (values[measure] ??= []).push(value);
+  };
+  const inView = async (/** @type {(view: import("./views.mjs").View) => Promise<void>} */ use) => {
+    await run(["cat", peer.command ? sample.image : (sample.flat ?? sample.image)]);
+    const view = await openView(peer, sample);
+    note("firstByte", view.firstByte);
+    try {
+      await use(view);
+      if (!peer.command) return;
+      const { now, peak } = memoryOf(view.mark);
+      values.memory = [now / 2 ** 20];
+      values.memoryPeak = [peak / 2 ** 20];
+    } finally {
+      await view.stop();
+    }
+  };
+
+  if (peer.info) note("info", await milliseconds(peer.info(sample.image)));
+  if (!sample.flat) {
+    await inView(async () => undefined);
+    return values;
+  }
+  await inView(async ({ file }) => {
+    note("sequentialCold", await sequential(file));
+    note("sequentialWarm", await sequential(file));
+  });
+  await inView(async ({ file }) => note("random1", await random(file, sample.size, 1, seconds)));
+  // Last, so that the memory noted is that after the heaviest run.
+  await inView(async ({ file }) => note("random16", await random(file, sample.size, 16, seconds)));
+  return values;
+}
+
+/**
+ * Fails if `peer` shows anything but the disk.
+ * @param {Peer} peer
+ * @param {Case} sample
+ */
+export async function verify(peer, sample) {
+  if (!sample.flat || !peer.command) return;
+  const view = await openView(peer, sample);
+  try {
+    await run(["cmp", view.file, sample.flat]);
+  } finally {
+    await view.stop();
+  }
+}
+
+/** MB/s of one dd. */
+async function sequential(/** @type {string} */ file) {
+  const { stderr } = await run(["dd", `if=${file}`, "of=/dev/null", "bs=1M"]);
+  const [, bytes, seconds] = /^(\d+) bytes.* copied, ([\d.e+-]+) s/m.exec(stderr) ?? [];
+  return Number(bytes) / Number(seconds) / 1e6;
+}
+
+/**
+ * Reads per second. Each job has a part of the disk to itself and reads no block twice, so no read is answered by the kernel's cache, and a fast
+ * program gets no more hits than a slow one.
+ */
+async function random(/** @type {string} */ file, /** @type {number} */ size, /** @type {number} */ jobs, /** @type {number} */ seconds) {
+  const part = Math.floor(size / jobs / 4096) * 4096;
+  const { stdout } = await run([
+    "fio",
+    ...["--name=random", `--filename=${file}`, "--readonly", "--rw=randread", "--bs=4k", "--ioengine=psync", "--thread"],
+    ...[`--numjobs=${jobs}`, `--size=${part}`, `--offset_increment=${part}`, `--runtime=${seconds}`],
+    ...["--randseed=1", "--invalidate=0", "--group_reporting", "--output-format=json"],
+  ]);
+  return JSON.parse(stdout).jobs[0].read.iops;
+}
+
+async function milliseconds(/** @type {readonly string[]} */ command) {
+  const begin = performance.now();
+  // A command that is not there, or cannot read the image, has no time.
+  return run(command).then(
+    () => performance.now() - begin,
+    () => Number.NaN,
+  );
+}

@@ -1,0 +1,87 @@
+// The programs that are compared: how each is asked to show an image as a flat file, read-only.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { versionOf } from "./processes.mjs";
+
+/**
+ * @typedef {object} Peer
+ * @property {string} name
+ * @property {string | undefined} version Undefined if it is not installed.
+ * @property {"directory" | "file"} mountpoint What it mounts over.
+ * @property {string} disk Name of the flat disk below the mount point; empty where that is the disk.
+ * @property {(image: string, mountpoint: string) => readonly string[]} [command] Absent for the plain file.
+ * @property {((mountpoint: string) => readonly string[]) | "terminate"} [stop]
+ * @property {(image: string) => readonly string[]} [info] Tells about an image without mounting it.
+ */
+
+const flatmount = [process.execPath, fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url))];
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+const umount = (/** @type {string} */ mountpoint) => ["umount", mountpoint];
+
+/** Ours comes first. @type {readonly Peer[]} */
+export const peers = [
+  {
+    name: "flatmount",
+    version,
+    mountpoint: "directory",
+    disk: "disk.raw",
+    command: (image, mountpoint) => [...flatmount, "mount", image, mountpoint],
+    stop: (mountpoint) => [...flatmount, "umount", mountpoint],
+    info: (image) => [...flatmount, "info", image],
+  },
+  {
+    name: "qemu-storage-daemon",
+    version: versionOf(["qemu-storage-daemon", "--version"]),
+    mountpoint: "file",
+    disk: "",
+    command: (image, mountpoint) => [
+      "qemu-storage-daemon",
+      ...["--blockdev", `driver=file,node-name=file,filename=${image},read-only=on`],
+      ...["--blockdev", "driver=qcow2,node-name=disk,file=file,read-only=on"],
+      ...["--export", `type=fuse,id=export,node-name=disk,mountpoint=${mountpoint},writable=off`],
+    ],
+    stop: "terminate",
+    info: (image) => ["qemu-img", "info", image],
+  },
+  {
+    name: "qcowmount",
+    version: versionOf(["qcowmount", "-V"]),
+    mountpoint: "directory",
+    disk: "qcow1",
+    command: (image, mountpoint) => ["qcowmount", image, mountpoint],
+    stop: umount,
+    info: (image) => ["qcowinfo", image],
+  },
+  {
+    // nbdfuse starts qemu-nbd itself and talks to it over a unix socket. 4 connections are what its manual advises.
+    name: "nbdfuse+qemu-nbd",
+    version: versionOf(["qemu-nbd", "--version"]) && versionOf(["nbdfuse", "--version"]),
+    mountpoint: "directory",
+    disk: "disk",
+    command: (image, mountpoint) => [
+      "nbdfuse",
+      "-r",
+      "-C",
+      "4",
+      join(mountpoint, "disk"),
+      "[",
+      "qemu-nbd",
+      "-r",
+      "-e",
+      "8",
+      "-f",
+      "qcow2",
+      image,
+      "]",
+    ],
+    stop: umount,
+  },
+  {
+    // No image at all: the same bytes from the file system. What a mount cannot be faster than.
+    name: "plain-file",
+    version: "",
+    mountpoint: "directory",
+    disk: "",
+  },
+];
