@@ -4,7 +4,11 @@ import { ImageError, UserError } from "../util/errors.js";
 import type { DaemonMessage } from "./start.js";
 import type { MountWish } from "./wish.js";
 
+const leave = () => process.kill(process.pid, "SIGTERM");
+
 warmWorkers();
+// Whoever wanted the mount was stopped before it stood: nobody would know of it.
+process.once("disconnect", leave);
 try {
   const wish = JSON.parse(process.argv[2] ?? "") as MountWish;
   const { serve } = await import("./serve.js");
@@ -22,7 +26,11 @@ try {
 }
 
 function tell(message: DaemonMessage): void {
-  process.send?.(message, undefined, undefined, () => process.disconnect());
+  process.off("disconnect", leave);
+  process.send?.(message, undefined, undefined, (error) => {
+    if (error) leave();
+    else process.disconnect();
+  });
 }
 
 function describe(error: unknown): Omit<Extract<DaemonMessage, { kind: "failed" }>, "kind"> {

@@ -1,4 +1,5 @@
 import { devfuse } from "../fuse/devfuse.js";
+import { libfuse } from "../fuse/libfuse.js";
 
 import { type Transport, transportNames } from "../fuse/transport.js";
 import { type OpenedDisk, openDisk } from "../disk/open.js";
@@ -10,7 +11,7 @@ import { identify } from "./process.js";
 import type { MountWish } from "./wish.js";
 import { addRecord, dropRecord, type MountRecord, removeFolder } from "./state.js";
 
-const transports: readonly Transport[] = [devfuse];
+const transports: readonly Transport[] = [devfuse, libfuse];
 
 /** A mount that stands. */
 export interface Served {

@@ -1,12 +1,13 @@
 // fuse-native 2.2.6: libfuse 2.9, whose callbacks run on Node's main thread. Reference: its index.js and fuse-native.c.
 import { spawnSync } from "node:child_process";
-import { accessSync, readdirSync, readlinkSync } from "node:fs";
+import { accessSync, constants as fileAccess, readdirSync, readlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
-import { basename } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type Fuse from "fuse-native";
 import { type DirectoryNode, type Node, nodeAt, type Tree } from "../tree/node.js";
-import { UserError } from "../util/errors.js";
+import { debug } from "../util/debug.js";
+import { systemCode, UserError } from "../util/errors.js";
 import { blocksOf, modeOf, type Owner, sizeOf } from "./attributes.js";
 import { errnoOf } from "./errno.js";
 import { errorTeller } from "./error-teller.js";
@@ -14,11 +15,16 @@ import { VALID } from "./protocol.js";
 import type { MountRequest, Transport } from "./transport.js";
 import { detach, unmount } from "./unmount.js";
 
+const log = debug("libfuse");
+
 /** How often we look whether the mount is gone: libfuse tells nobody. */
 const WATCH_MS = 100;
 
 /** Bytes that fuse-native has for the path of the mount point, and for all options together, with a NUL at the end. It cuts off what is longer. */
 const TEXT_LIMIT = 1024;
+
+/** dlopen(3): not unloaded even if Node closes it again. Node has no name for it. */
+const RTLD_NODELETE = 0x1000;
 
 /** The npm package fuse-native: the fallback where the addon is not built. One thread serves, and it cannot tell where holes are. */
 export const libfuse: Transport = {
@@ -54,8 +60,10 @@ export const libfuse: Transport = {
 
 function obstacleOfMachine(): ReturnType<Transport["obstacle"]> {
   try {
-    accessSync("/dev/fuse");
-  } catch {
+    accessSync("/dev/fuse", fileAccess.R_OK | fileAccess.W_OK);
+  } catch (error) {
+    if (systemCode(error) === "EACCES")
+      return { message: "/dev/fuse may not be opened by you", hint: 'As root, run "chmod 0666 /dev/fuse".' };
     return { message: "there is no /dev/fuse", hint: 'Load the module ("modprobe fuse"); in a container, pass the device in.' };
   }
   if (process.geteuid?.() === 0 || !spawnSync("fusermount", ["--version"], { stdio: "ignore" }).error) return undefined;
@@ -67,15 +75,33 @@ function obstacleOfPackage(): ReturnType<Transport["obstacle"]> {
     loadPackage();
     return undefined;
   } catch (error) {
-    const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
-    const hint = reason?.includes("libfuse.so.2") ? "Install the package libfuse2." : 'Run "npm install" once more.';
+    const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    const hint = reason.includes("libfuse.so.2") ? "Install the package libfuse2." : 'Run "npm install" once more.';
     return { message: `the package fuse-native cannot be loaded: ${reason}`, hint };
   }
 }
 
 /** Loaded only where it is used: its native part may be missing. */
 function loadPackage(): typeof Fuse {
-  return createRequire(import.meta.url)("fuse-native") as typeof Fuse;
+  const require = createRequire(import.meta.url);
+  try {
+    return require("fuse-native") as typeof Fuse;
+  } catch (error) {
+    if (!(error instanceof Error && error.message.includes("libfuse.so.2"))) throw error;
+    loadBundledLibrary(dirname(require.resolve("fuse-native")));
+    return require("fuse-native") as typeof Fuse;
+  }
+}
+
+/** Few systems still have libfuse 2. The package brings it along, but under a name that the dynamic loader does not look for. */
+function loadBundledLibrary(packageFolder: string): void {
+  const library = join(packageFolder, "prebuilds", `${process.platform}-${process.arch}`, "libfuse.so");
+  try {
+    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
+  } catch (error) {
+    // Always: it is a library, not an addon. It stays loaded all the same, and is found by the name in it.
+    log("%s: %o", library, error);
+  }
 }
 
 function createFuse(request: MountRequest): Fuse {
@@ -112,7 +138,9 @@ async function mountFuse(fuse: Fuse, { mountpoint, allowOther }: MountRequest): 
       allowOther && process.geteuid?.() !== 0
         ? "If /etc/fuse.conf has no line user_allow_other, write it there, or leave out --allow-other."
         : 'Run "flatmount doctor" to see what is missing.';
-    throw new UserError(`${mountpoint}: libfuse cannot mount: ${error instanceof Error ? error.message : String(error)}`, hint, error);
+    // All it says of a mount that was refused is "fuse failed".
+    const reason = error instanceof Error && error.message !== "fuse failed" ? `: ${error.message}` : "";
+    throw new UserError(`${mountpoint}: libfuse cannot mount here${reason}`, hint, error);
   }
 }
 
