@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { systemCode } from "../util/errors.js";
+import { harmlessJson } from "../util/text.js";
 import type { Io } from "./io.js";
 
 /** The reader of our output has gone, as `head` does when it has enough. Ends a command, and is no failure. */
@@ -66,7 +67,7 @@ export function writeLines(io: Io, lines: Iterable<string>): void {
 
 /** Writes `value` as indented JSON. */
 export function writeJson(io: Io, value: unknown): void {
-  io.out(`${harmless(JSON.stringify(value, undefined, 2))}\n`);
+  io.out(`${harmlessJson(value, 2)}\n`);
 }
 
 /** Writes a JSON array as it is made, an element per line. */
@@ -78,7 +79,7 @@ function* jsonArrayLines(elements: Iterable<unknown>): Generator<string> {
   let before: string | undefined;
   for (const element of elements) {
     yield before === undefined ? "[" : `${before},`;
-    before = `  ${harmless(JSON.stringify(element))}`;
+    before = `  ${harmlessJson(element)}`;
   }
   if (before === undefined) {
     yield "[]";
@@ -86,11 +87,4 @@ function* jsonArrayLines(elements: Iterable<unknown>): Generator<string> {
   }
   yield before;
   yield "]";
-}
-
-/** The same JSON, with what could steer a terminal escaped: JSON itself escapes only the first 32 control characters. Those stay, as line breaks. */
-function harmless(json: string): string {
-  return json.replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    Array.from({ length: character.length }, (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`).join(""),
-  );
 }

@@ -29,7 +29,7 @@ export async function runProgram(io: Io, words: readonly string[]): Promise<void
 
 /** The command that is called; all of them, where it is not known yet or help is asked for. */
 function namesNeeded([first = "--help"]: readonly string[]): readonly string[] {
-  if (first in commands) return [first];
+  if (Object.hasOwn(commands, first)) return [first];
   return /^(?:help|-h|--help|-V|--version)$/.test(first) ? Object.keys(commands) : [DEFAULT];
 }
 

@@ -24,7 +24,7 @@ export interface Binding {
   zstd(packed: Uint8Array, target: Uint8Array): boolean;
 }
 
-/** The addon, or undefined where it was not built. Any other reason not to load is thrown. */
+/** The addon, or undefined where it was not built. Any other reason not to load is thrown: it is a broken installation. */
 export const binding: Binding | undefined = load("../../native-bindings/build/Release/flatmount.node");
 
 function load(path: string): Binding | undefined {
@@ -33,6 +33,6 @@ function load(path: string): Binding | undefined {
     return createRequire(import.meta.url)(path) as Binding;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return undefined;
-    throw error;
+    throw new Error(`the native addon cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }

@@ -2,6 +2,7 @@ import { type BlockCache, createBlockCache } from "../disk/cache.js";
 import { describeDisk } from "../disk/describe.js";
 import { type OpenDiskOptions, type OpenedDisk, openDisk } from "../disk/open.js";
 import { type PartitionTable, readPartitions } from "../disk/partitions/read.js";
+import { harmlessJson } from "../util/text.js";
 import { diskFile, memoryFile, windowFile } from "./flat.js";
 import type { DirectoryNode, Entry, FileNode, FlatFile, Node, Tree } from "./node.js";
 
@@ -55,7 +56,7 @@ function diskTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: 
   const file = (id: number, content: FlatFile): FileNode => ({ kind: "file", id, mode, modified, file: content });
   const directory = (id: number, entries: readonly Entry[]): DirectoryNode => directoryNode(id, searchable(mode), modified, entries);
 
-  const info = `${JSON.stringify(describeDisk(disk, table), undefined, 2)}\n`;
+  const info = `${harmlessJson(describeDisk(disk, table), 2)}\n`;
   const partitions = table ? partitionEntries(table, flat, file) : [];
   const root = directory(ids.root, [
     { name: "disk.raw", node: file(ids.disk, flat) },

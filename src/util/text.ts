@@ -20,3 +20,10 @@ export function plural(count: number, noun: string): string {
 export function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }
+
+/** JSON in which what could steer a terminal is escaped: JSON itself escapes only the first 32 control characters. `indent`: blanks per level. */
+export function harmlessJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`).join(""),
+  );
+}

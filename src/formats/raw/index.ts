@@ -1,4 +1,5 @@
 import type { Source } from "../../source/source.js";
+import { ImageError } from "../../util/errors.js";
 import type { FormatDriver, Layer } from "../driver.js";
 
 /** A flat image: offset and position are the same number. Holes of a sparse file are zeros. */
@@ -6,7 +7,10 @@ export const raw: FormatDriver = {
   name: "raw",
   extensions: [".raw", ".img", ".dd", ".bin", ".iso"],
   probe: () => true,
-  open: (source) => rawLayer(source),
+  open(source, _, { snapshot }) {
+    if (snapshot !== undefined) throw new ImageError("UNSUPPORTED", "a raw image has no snapshots", { file: source.name });
+    return rawLayer(source);
+  },
 };
 
 function rawLayer(source: Source): Layer {
