@@ -1,5 +1,6 @@
 import { readlinkSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { systemCode, UserError } from "../util/errors.js";
 
 /** Which files an image may name: those below its own folder, and below what the user allowed. */
 export interface Confinement {
@@ -10,12 +11,24 @@ export interface Confinement {
 }
 
 export function confine(image: string, allow: readonly string[]): Confinement {
-  const roots = [dirname(resolve(image)), dirname(realpathSync(image)), ...allow].map((root) => realpathSync(root));
+  const roots = [dirname(resolve(image)), dirname(realpathSync(image)), ...allow].map(realFolder);
   const inside = (real: string) => roots.some((root) => isBelow(root, real));
   return {
     allows: (path) => inside(realpathSync(path)),
     allowsOpened: (fd, path) => inside(pathOf(fd) ?? realpathSync(path)),
   };
+}
+
+function realFolder(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw new UserError(
+      `${path}: the folder whose files are allowed cannot be looked at: ${systemCode(error) ?? String(error)}`,
+      undefined,
+      error,
+    );
+  }
 }
 
 function isBelow(root: string, path: string): boolean {

@@ -35,12 +35,14 @@ function parseJson(name: string): NamedFile {
   const strange = [...options.keys()].find((key) => !harmless.test(key));
   if (strange !== undefined) throw unsupported(name, `the option ${quote(strange)}`);
 
-  const drivers = ["driver", "file.driver", "file.file.driver"].map((key) => options.get(key)).filter((driver) => driver !== undefined);
+  const inner = [options.get("file.driver"), options.get("file.file.driver")];
   const files = [...options].filter(([key]) => /(?:^|\.)filename$/.test(key)).map(([, value]) => value);
   const [path] = files;
   if (files.length !== 1 || typeof path !== "string") throw unsupported(name, "not exactly one file name");
-  const format = drivers.find((driver) => driver !== "file");
-  const others = drivers.filter((driver) => driver !== "file" && driver !== format && driver !== "raw");
+  // The file itself as the outermost driver means its bytes as they are, whatever they look like.
+  const outer = options.get("driver");
+  const format = outer === "file" ? "raw" : outer;
+  const others = inner.filter((driver) => driver !== undefined && driver !== "file" && driver !== "raw");
   if (others.length > 0 || (format !== undefined && typeof format !== "string")) throw unsupported(name, "more than one format");
   return { path, ...(format !== undefined && { format }) };
 }

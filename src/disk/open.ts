@@ -72,6 +72,11 @@ export function openDisk(path: string, options: OpenDiskOptions = {}): OpenedDis
       part: (name) => open(locate(name, "data file").path, true).source,
       parent(name, format) {
         const named = locate(name, "backing file");
+        if (named.format !== undefined && format !== undefined && named.format !== format) {
+          throw new ImageError("CORRUPT", `its backing file is declared as ${quote(format)}, and as ${quote(named.format)} in its name`, {
+            file: image,
+          });
+        }
         return openLayer(named.path, named.format ?? format, chain);
       },
     };

@@ -1,4 +1,5 @@
 import { ImageError } from "../util/errors.js";
+import { quote } from "../util/text.js";
 import type { FormatDriver } from "./driver.js";
 import { type FormatName, formatNames } from "./names.js";
 import { qcow } from "./qcow/index.js";
@@ -12,7 +13,7 @@ const drivers = formatNames.map((name) => byName[name]);
 export function driverNamed(name: string): FormatDriver {
   const driver = drivers.find((candidate) => candidate.name === name);
   if (driver) return driver;
-  throw new ImageError("UNSUPPORTED", `the format "${name}" is not known`, { hint: `Known formats: ${formatNames.join(", ")}.` });
+  throw new ImageError("UNSUPPORTED", `the format ${quote(name)} is not known`, { hint: `Known formats: ${formatNames.join(", ")}.` });
 }
 
 /** The driver whose signature is in the file's first 64 KiB or last 512 bytes. */

@@ -11,7 +11,7 @@ describe("names of files that images give", () => {
     ['json:{"driver":"qcow2","file":{"driver":"file","filename":"b.qcow2"}}', { path: "b.qcow2", format: "qcow2" }],
     ['json:{"driver":"qcow2","file.driver":"file","file.filename":"b.qcow2"}', { path: "b.qcow2", format: "qcow2" }],
     ['json:{"file.filename":"b.img"}', { path: "b.img" }],
-    ['json:{"driver":"file","filename":"b.img"}', { path: "b.img" }],
+    ['json:{"driver":"file","filename":"b.img"}', { path: "b.img", format: "raw" }],
     ['json:{"driver":"raw","file":{"driver":"file","filename":"b.img","locking":"off"}}', { path: "b.img", format: "raw" }],
     ['json:{"driver":"vmdk","file":{"driver":"raw","file":{"driver":"file","filename":"b"}}}', { path: "b", format: "vmdk" }],
   ])("%s", (name, expected) => {

@@ -80,9 +80,21 @@ describe("tables", () => {
     expectDisk(write({ "disk.qcow2": recipe }), recipe);
   });
 
-  test("an L1 table smaller than the disk needs is refused", () => {
-    const recipe: Recipe = { size: 1100 * CLUSTER, clusters, l1Entries: 2 };
-    expect(refusalOf(write({ "disk.qcow2": recipe })).code).toBe("CORRUPT");
+  test.each([
+    { clusterBits: 9, extended: false },
+    { clusterBits: 14, extended: true },
+  ])("an L1 table just large enough, and one a sector too small is refused, $clusterBits", ({ clusterBits, extended }) => {
+    const perTable = 2 ** clusterBits / (extended ? 16 : 8);
+    const last: Cluster = { kind: "data", content: noise(1, 2 ** clusterBits) };
+    const recipe: Recipe = {
+      clusterBits,
+      extended,
+      size: 3 * perTable * 2 ** clusterBits,
+      clusters: new Map([[3 * perTable - 1, last]]),
+      l1Entries: 3,
+    };
+    expectDisk(write({ "disk.qcow2": recipe }), recipe);
+    expect(refusalOf(write({ "disk.qcow2": { ...recipe, size: recipe.size + 512 } })).code).toBe("CORRUPT");
   });
 
   test("L1 entries of 0 between others", () => {

@@ -42,7 +42,7 @@ interface Places {
   readonly refcountTableClusters: number;
 }
 
-export const extensionTypes = {
+const extensionTypes = {
   backingFormat: 0xe2792aca,
   featureNames: 0x6803f857,
   bitmaps: 0x23852875,

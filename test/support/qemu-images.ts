@@ -20,7 +20,7 @@ type Options = NonNullable<CreateOptions["options"]>;
 
 /** A name's own seed. */
 function seedOf(name: string): number {
-  return [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000_003, 7);
+  return Buffer.from(name).reduce((sum, byte) => (sum * 31 + byte) % 1_000_003, 7);
 }
 
 interface Plain {

@@ -110,11 +110,6 @@ function flatSnapshot(path: string, snapshot: string): Buffer {
   }
 }
 
-/** Whether `qemu-img` refuses to read the disk. */
-export function refuses(path: string): boolean {
-  return spawnSync("qemu-img", ["convert", "-O", "raw", path, "/dev/null"], { stdio: "ignore" }).status !== 0;
-}
-
 /** One line of `qemu-img map --output=json`. `offset` only where the bytes stand plainly in a file. */
 export interface QemuExtent {
   readonly start: number;

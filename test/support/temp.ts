@@ -1,11 +1,18 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, beforeAll } from "vitest";
 
-/** A fresh directory for the tests of one file or `describe`; it and all below it go when they are done. */
+/**
+ * A fresh directory for the tests of one file or `describe`; it and all below it go when they are done.
+ * It is there once tests run, not before: a `describe` whose tests are all skipped would never remove it.
+ */
 export function tempDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), "flatmount-test-"));
+  const directory = join(tmpdir(), `flatmount-test-${randomUUID()}`);
+  beforeAll(() => {
+    mkdirSync(directory, { mode: 0o700 });
+  });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

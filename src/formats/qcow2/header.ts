@@ -63,6 +63,9 @@ export function readHeader(source: Source): Qcow2Header {
   }
 
   const features = readFeatures(source, version);
+  if (features.headerLength > 2 ** clusterBits) {
+    throw fail("CORRUPT", 100, `the header of ${features.headerLength} bytes is longer than a cluster of ${2 ** clusterBits} bytes`);
+  }
   const area = readExtensions(source, features.headerLength, base.backingFileOffset, 2 ** clusterBits);
   const unknown = features.incompatible & ~known(incompatible);
   if (unknown !== 0n) {
@@ -90,7 +93,7 @@ export function readHeader(source: Source): Qcow2Header {
     bitmaps: area.has(extensions.bitmaps),
     snapshotCount: base.snapshotCount,
     snapshotsOffset: Number(base.snapshotsOffset),
-    backingFile: readBackingName(source, base.backingFileOffset, base.backingFileSize),
+    backingFile: readBackingName(source, base.backingFileOffset, base.backingFileSize, 2 ** clusterBits),
     backingFormat: textOf(area.get(extensions.backingFormat)),
     dataFile: has(features.incompatible, incompatible.externalDataFile)
       ? { name: textOf(area.get(extensions.dataFile)), raw: has(features.autoclear, autoclear.rawExternalData) }
@@ -207,13 +210,23 @@ function namesOf(unknown: bigint, table: Buffer | undefined): string {
   return list.join(", ");
 }
 
-function readBackingName(source: Source, offset: number, length: number): string | undefined {
+function readBackingName(source: Source, offset: number, length: number, clusterSize: number): string | undefined {
   if (offset === 0 || length === 0) return undefined;
   if (length > limits.backingName) {
     throw new ImageError("CORRUPT", `the name of the backing file has ${length} bytes; ${limits.backingName} are the limit`, {
       file: source.name,
       position: 16,
     });
+  }
+  if (offset + length > clusterSize) {
+    throw new ImageError(
+      "CORRUPT",
+      `the name of the backing file, ${length} bytes at ${hex(offset)}, leaves the first cluster of ${clusterSize} bytes`,
+      {
+        file: source.name,
+        position: 8,
+      },
+    );
   }
   if (offset + length > source.size) {
     throw new ImageError(

@@ -12,7 +12,7 @@ export const qcow2: FormatDriver = {
   probe({ head }) {
     if (head.length < 8) return false;
     const view = new DataView(head.buffer, head.byteOffset, head.length);
-    return view.getUint32(0) === MAGIC && view.getUint32(4) >= 2;
+    return view.getUint32(0) === MAGIC && view.getUint32(4) !== 1;
   },
   open(source, opener, { snapshot }) {
     const header = readHeader(source);
