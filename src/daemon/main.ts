@@ -1,19 +1,19 @@
 // The daemon: started by start.ts with its wish as the argument, tells over the IPC channel whether the mount stands, and serves until it is gone.
-import { dismissWorkers, warmWorkers } from "../fuse/pool.js";
+import { dismissWorker, warmWorker } from "../fuse/pool.js";
 import { ImageError, UserError } from "../util/errors.js";
 import type { DaemonMessage } from "./start.js";
 import type { MountWish } from "./wish.js";
 
 const leave = () => process.kill(process.pid, "SIGTERM");
 
-warmWorkers();
+warmWorker();
 // Whoever wanted the mount was stopped before it stood: nobody would know of it.
 process.once("disconnect", leave);
 try {
   const wish = JSON.parse(process.argv[2] ?? "") as MountWish;
   const { serve } = await import("./serve.js");
   const { record, ended } = await serve(wish);
-  await dismissWorkers();
+  await dismissWorker();
   process.title = `flatmount ${wish.image}`;
   process.chdir("/");
   tell({ kind: "ready", record });
@@ -22,7 +22,7 @@ try {
   console.error(error);
   process.exitCode = 1;
   if (process.connected) tell({ kind: "failed", ...describe(error) });
-  await dismissWorkers();
+  await dismissWorker();
 }
 
 function tell(message: DaemonMessage): void {

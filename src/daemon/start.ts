@@ -25,7 +25,7 @@ export async function startDaemon(wish: MountWish): Promise<MountRecord> {
   const output = openSync(log, "a", 0o600);
   const daemon = spawn(
     process.execPath,
-    [fileURLToPath(new URL("./main.js", import.meta.url)), JSON.stringify({ ...wish, log } satisfies MountWish)],
+    [fileURLToPath(new URL("../daemon/main.js", import.meta.url)), JSON.stringify({ ...wish, log } satisfies MountWish)],
     {
       detached: true,
       stdio: ["ignore", output, output, "ipc"],

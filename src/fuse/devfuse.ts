@@ -5,7 +5,7 @@ import { debug } from "../util/debug.js";
 import { systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
 import { mountAt } from "./mountinfo.js";
-import { takeWorkers } from "./pool.js";
+import { takeWorker, workerCount } from "./pool.js";
 import { fileTypes } from "./protocol.js";
 import type { MountRequest, Transport } from "./transport.js";
 import type { WorkerMessage, WorkerTask } from "./worker.js";
@@ -97,16 +97,17 @@ function mountError(mountpoint: string, error: unknown): UserError {
   return new UserError(`${mountpoint}: mounting failed: ${String(code ?? error)}`, undefined, error);
 }
 
-function startWorkers(native: Binding, device: number, request: MountRequest): { ready: Promise<unknown>; ended: Promise<void> } {
+/** Ready is the mount when one worker is: the others follow, so that they do not delay the first byte. */
+function startWorkers(native: Binding, device: number, request: MountRequest): { ready: Promise<void>; ended: Promise<void> } {
   const { view, files, uid, gid } = request;
-  const workers = takeWorkers();
-  const viewOfEach = { ...view, cacheLimit: Math.floor(view.cacheLimit / workers.length) };
-  const started = workers.map((worker, index) => {
-    const own = index === 0 ? device : cloneOrShare(native, device);
-    return startWorker(worker, { view: viewOfEach, files, owner: { uid, gid }, device: own });
-  });
-  const ended = Promise.all(started.map((each) => each.ended)).then(() => undefined);
-  return { ready: Promise.all(started.map((each) => each.ready)), ended };
+  const count = workerCount();
+  const task = { view: { ...view, cacheLimit: Math.floor(view.cacheLimit / count) }, files, owner: { uid, gid } };
+  const first = startWorker(takeWorker(), { ...task, device });
+  const others = first.ready.then(() =>
+    Array.from({ length: count - 1 }, () => startWorker(takeWorker(), { ...task, device: cloneOrShare(native, device) })),
+  );
+  const othersEnded = others.then((workers) => Promise.all(workers.flatMap(({ ready, ended }) => [ready, ended])));
+  return { ready: first.ready, ended: Promise.all([first.ended, othersEnded]).then(() => undefined) };
 }
 
 /** A queue of its own per worker; kernels before 4.2 share one, which works as well. */

@@ -1,34 +1,34 @@
-// Kept free of other imports: the daemon loads it first, so that its workers load their modules while it is still loading its own.
+// Kept free of other imports: the daemon loads it first, so that its worker loads its modules while the daemon still loads its own.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 
-let waiting: readonly Worker[] = [];
+let waiting: Worker | undefined;
 
-/** Starts as many workers as a mount will take. They wait for their task, and do not keep the process alive until then. */
-export function warmWorkers(): void {
-  waiting = Array.from({ length: workerCount() }, startWorker);
-  for (const worker of waiting) worker.unref();
+/** Starts the first worker ahead of its task. It does not keep the process alive until it gets one. */
+export function warmWorker(): void {
+  waiting = startWorker();
+  waiting.unref();
 }
 
-/** Workers for one mount. Each waits for a `WorkerTask` as its first message. */
-export function takeWorkers(): readonly Worker[] {
-  const taken = waiting.length > 0 ? waiting : Array.from({ length: workerCount() }, startWorker);
-  waiting = [];
-  for (const worker of taken) worker.ref();
-  return taken;
+/** A worker that waits for a `WorkerTask` as its first message. */
+export function takeWorker(): Worker {
+  const worker = waiting ?? startWorker();
+  waiting = undefined;
+  worker.ref();
+  return worker;
 }
 
-/** Ends the workers that nobody took. */
-export async function dismissWorkers(): Promise<void> {
-  await Promise.all(waiting.map((worker) => worker.terminate()));
-  waiting = [];
+/** Ends the worker that nobody took. */
+export async function dismissWorker(): Promise<void> {
+  await waiting?.terminate();
+  waiting = undefined;
 }
 
-/** One worker could not answer while it decodes; more than four did not read faster. */
-function workerCount(): number {
+/** Two at least: one may be busy decoding. More than four did not read faster. */
+export function workerCount(): number {
   return Math.max(2, Math.min(availableParallelism(), 4));
 }
 
 function startWorker(): Worker {
-  return new Worker(new URL("./worker.js", import.meta.url));
+  return new Worker(new URL("../fuse/worker.js", import.meta.url));
 }
