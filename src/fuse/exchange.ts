@@ -12,7 +12,7 @@ export interface Exchange {
 }
 
 /** Where the operation's own structure starts in the request, and in the reply. */
-export const BODY = inHeader.size;
+const BODY = inHeader.size;
 export const OUT = outHeader.size;
 
 export function createExchange(request: Buffer, reply: Buffer): Exchange {

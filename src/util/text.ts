@@ -11,11 +11,6 @@ export function printable(text: string): string {
   });
 }
 
-/** `3 clusters`, `1 cluster`. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
 /** `0x178`. */
 export function hex(value: number): string {
   return `0x${value.toString(16)}`;

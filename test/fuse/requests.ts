@@ -77,7 +77,8 @@ export interface Reply {
 
 export function parseReply(bytes: Uint8Array): Reply {
   const reply = Buffer.from(bytes);
-  if (reply.readUInt32LE(0) !== reply.length) throw new Error(`the header says ${reply.readUInt32LE(0)} bytes, the reply has ${reply.length}`);
+  if (reply.readUInt32LE(0) !== reply.length)
+    throw new Error(`the header says ${reply.readUInt32LE(0)} bytes, the reply has ${reply.length}`);
   return { error: Math.abs(reply.readInt32LE(4)), unique: reply.readBigUInt64LE(8), body: reply.subarray(16) };
 }
 
@@ -95,7 +96,10 @@ export function parseAttributes(body: Buffer, at: number) {
 }
 
 /** The names of a listing, with the node id that READDIRPLUS gives. */
-export function parseListing(body: Buffer, plus: boolean): readonly { name: string; ino: number; next: number; type: number; node?: number }[] {
+export function parseListing(
+  body: Buffer,
+  plus: boolean,
+): readonly { name: string; ino: number; next: number; type: number; node?: number }[] {
   const entries = [];
   let at = 0;
   while (at < body.length) {

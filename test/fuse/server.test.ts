@@ -7,7 +7,19 @@ import { memoryFile } from "../../src/tree/flat.js";
 import type { FlatFile, Node, Tree } from "../../src/tree/node.js";
 import { directoryNode, indexTree } from "../../src/tree/view.js";
 import { ImageError } from "../../src/util/errors.js";
-import { initBody, lseekBody, name, op, openBody, parseAttributes, parseListing, parseReply, type Reply, readBody, request } from "./requests.js";
+import {
+  initBody,
+  lseekBody,
+  name,
+  op,
+  openBody,
+  parseAttributes,
+  parseListing,
+  parseReply,
+  type Reply,
+  readBody,
+  request,
+} from "./requests.js";
 
 const content = Buffer.from(Array.from({ length: 10_000 }, (_, index) => index % 251));
 const modified = 1_700_000_000_500;
@@ -180,7 +192,12 @@ describe("FUSE server", () => {
   });
 
   test("answers any bytes with a reply to the same request, and never throws", () => {
-    const anyRequest = fc.tuple(fc.nat(60), fc.integer({ min: 0, max: 9 }), fc.uint8Array({ maxLength: 120 }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
+    const anyRequest = fc.tuple(
+      fc.nat(60),
+      fc.integer({ min: 0, max: 9 }),
+      fc.uint8Array({ maxLength: 120 }),
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    );
     fc.assert(
       fc.property(anyRequest, ([opcode, node, body, unique]) => {
         const bytes = request(opcode, node, body, unique);

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, test } from "vitest";
 import type { MountRecord } from "../../src/daemon/state.js";
 import { mountAt, mountsOf } from "../../src/fuse/mountinfo.js";
 import type { TransportName } from "../../src/fuse/transport.js";
@@ -84,7 +84,7 @@ function obstacle(): string | undefined {
 /** To be called where a `describe` begins; all that is mounted is gone when it is done. */
 export function useMounts(transport: TransportName): Mounts {
   const directory = tempDirectory();
-  chmodSync(directory, 0o755);
+  beforeAll(() => chmodSync(directory, 0o755));
   const children: Served[] = [];
   const mounts = createMounts(directory, transport, (served) => children.push(served));
   afterAll(async () => {
@@ -103,6 +103,11 @@ function createMounts(directory: string, transport: TransportName, onServed: (se
     const folder = join(directory, as ?? "runtime");
     if (existsSync(folder)) return folder;
     mkdirSync(folder, { mode: 0o700 });
+    if (as) chownSync(folder, ordinaryUser.uid, ordinaryUser.gid);
+    return folder;
+  };
+  const freshMountpoint = (as: "ordinary user" | undefined) => {
+    const folder = subdirectory(directory);
     if (as) chownSync(folder, ordinaryUser.uid, ordinaryUser.gid);
     return folder;
   };
@@ -125,8 +130,7 @@ function createMounts(directory: string, transport: TransportName, onServed: (se
     directory,
     transport,
     flatmount,
-    async serve(image, { options = [], mountpoint = subdirectory(directory), as } = {}) {
-      if (as) chownSync(mountpoint, ordinaryUser.uid, ordinaryUser.gid);
+    async serve(image, { options = [], as, mountpoint = freshMountpoint(as) } = {}) {
       const words = [program, "mount", "--transport", transport, "--foreground", ...options, image, mountpoint];
       const child = spawn(process.execPath, words, { ...settings(as), stdio: ["ignore", "pipe", "pipe"] });
       const served = watch(child, mountpoint);

@@ -97,7 +97,7 @@ export interface GptShape {
 
 const defaultId = "11111111-2222-3333-4444-555555555555";
 
-export function guidBytes(text: string): Buffer {
+function guidBytes(text: string): Buffer {
   const raw = Buffer.from(text.replaceAll("-", ""), "hex");
   return Buffer.concat([raw.subarray(0, 4).reverse(), raw.subarray(4, 6).reverse(), raw.subarray(6, 8).reverse(), raw.subarray(8)]);
 }

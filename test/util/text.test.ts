@@ -37,7 +37,11 @@ describe("text for people", () => {
   });
 
   test("an error tells file, what, and where", () => {
-    const error = new ImageError("CORRUPT", "the block size is 100, not a multiple of 512", { file: "disk.vdi", position: 0x178, hint: "Do." });
+    const error = new ImageError("CORRUPT", "the block size is 100, not a multiple of 512", {
+      file: "disk.vdi",
+      position: 0x178,
+      hint: "Do.",
+    });
     expect(explain(error)).toBe("disk.vdi: the block size is 100, not a multiple of 512 (at byte 0x178)");
     expect(hintOf(error)).toBe("Do.");
     expect(explain(new Error("plain"))).toBe("plain");

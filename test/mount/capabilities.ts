@@ -1,0 +1,12 @@
+import type { TransportName } from "../../src/fuse/transport.js";
+
+/** Where transports may differ. */
+export interface Capabilities {
+  readonly transport: TransportName;
+  /** Readers can ask where holes are. libfuse 2 has no such operation. */
+  readonly seeksHoles: boolean;
+  /** The mount point may be a regular file. fuse-native refuses that. */
+  readonly mountsOnFiles: boolean;
+  /** Nanoseconds that times are told in steps of. fuse-native has milliseconds. */
+  readonly timeStep: number;
+}

@@ -1,0 +1,3 @@
+import { describeTransport } from "./conformance.js";
+
+describeTransport({ transport: "libfuse", seeksHoles: false, mountsOnFiles: false, timeStep: 1_000_000 });

@@ -1,0 +1,42 @@
+// Every image that QEMU writes for the tests of the driver, through real mounts.
+import { mkdirSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { transportNames } from "../../src/fuse/transport.js";
+import { qcow2Matrix } from "../formats/qcow2-matrix.js";
+import { fingerprint } from "../support/hash.js";
+import { describeMounts, type Mounts, useMounts } from "../support/mount.js";
+import { flat, requireProgram } from "../support/qemu.js";
+import { difference } from "../support/reading.js";
+import { tempDirectory } from "../support/temp.js";
+
+const available = requireProgram("qemu-img") && requireProgram("qemu-io");
+
+describeMounts("images written by QEMU, mounted", () => {
+  describe.skipIf(!available)("by every transport", () => {
+    const directory = tempDirectory();
+    const transports = transportNames.map(useMounts);
+
+    test.each(qcow2Matrix)("$name", async ({ name, build }) => {
+      const home = join(directory, name);
+      mkdirSync(home);
+      const { image, snapshot } = build(home);
+      const expected = flat(image, { snapshot });
+      const before = fingerprint(home);
+
+      const views = await Promise.all(transports.map((mounts) => throughMount(mounts, image, snapshot)));
+
+      expect(views.map((view) => difference(view, expected))).toEqual(transports.map(() => undefined));
+      expect(fingerprint(home)).toBe(before);
+      rmSync(home, { recursive: true });
+    });
+  });
+});
+
+async function throughMount(mounts: Mounts, image: string, snapshot: string | undefined): Promise<Buffer> {
+  const { disk, leave } = await mounts.serve(image, { options: snapshot === undefined ? [] : ["--snapshot", snapshot] });
+  const content = await readFile(disk);
+  await leave();
+  return content;
+}
