@@ -20,7 +20,9 @@ const tests = files.flatMap(({ assertionResults }) => assertionResults);
 const passed = tests.filter(({ status }) => status === "passed").length;
 const skipped = tests.filter(({ status }) => status !== "passed" && status !== "failed").length;
 // A file that cannot be loaded fails without a test of its own.
-const broken = files.filter(({ status, assertionResults }) => status === "failed" && assertionResults.every((test) => test.status !== "failed"));
+const broken = files.filter(
+  ({ status, assertionResults }) => status === "failed" && assertionResults.every((test) => test.status !== "failed"),
+);
 const failed = tests.length - passed - skipped + broken.length;
 
 for (const { name } of broken) complaints.push(`${name} could not be run`);

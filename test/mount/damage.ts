@@ -29,7 +29,8 @@ export function damage(mounts: Mounts): void {
     served = await mounts.serve(image);
   });
 
-  const isLost = (offset: number, length: number) => lost.some(({ start, length: size }) => offset < start + size && start < offset + length);
+  const isLost = (offset: number, length: number) =>
+    lost.some(({ start, length: size }) => offset < start + size && start < offset + length);
 
   test("what is lost fails with EIO, page by page, and what is left reads", () => {
     const descriptor = openSync(served.disk, "r");

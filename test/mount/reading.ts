@@ -90,7 +90,7 @@ with open(sys.argv[1], "rb") as disk, mmap.mmap(disk.fileno(), 0, prot=mmap.PROT
 }
 
 /** Makes the kernel forget the pages it has of a file. */
-export function dropCache(path: string): void {
+function dropCache(path: string): void {
   run("dd", [`if=${path}`, "of=/dev/null", "iflag=nocache", "count=0", "status=none"]);
 }
 
