@@ -1,4 +1,4 @@
-import { UserError } from "../util/errors.js";
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { sizeArgument } from "./reading-options.js";
 
 /** What the options of `mount`, or the `-o` list of mount(8), may say. */
@@ -15,14 +15,17 @@ export interface MountOptions {
   readonly cache?: number;
 }
 
-/** Options of mount(8) that say nothing to us: what they ask for is always so, or is for somebody else. */
+/**
+ * Options of mount(8) that say nothing to us: what they ask for is always so, is for somebody else, or is said by mount(8) unasked, as `rw,suid,dev` is.
+ * The mount is read-only, nosuid and nodev whatever they say.
+ */
 const indifferent =
-  /^(?:ro|defaults|auto|noauto|user|users|nouser|owner|group|nofail|_netdev|nosuid|nodev|noexec|exec|relatime|noatime|async|loud|silent|comment=.*|x-.*)$/;
+  /^(?:ro|rw|dev|nodev|suid|nosuid|defaults|auto|noauto|user|users|nouser|owner|group|nofail|_netdev|noexec|exec|relatime|noatime|async|loud|silent|comment=.*|x-.*)$/;
 
-/** Reads a list such as `ro,allow_other,uid=1000`. Throws for what it does not know. */
-export function parseMountOptions(list: string): Partial<MountOptions> {
-  const found: { -readonly [K in keyof MountOptions]?: MountOptions[K] } = {};
-  const allow: string[] = [];
+/** Reads a list such as `ro,allow_other,uid=1000`, on top of those `before`. Throws `InvalidArgumentError` for what it does not know. */
+export function parseMountOptions(list: string, before: Partial<MountOptions> = {}): Partial<MountOptions> {
+  const found: { -readonly [K in keyof MountOptions]?: MountOptions[K] } = { ...before };
+  const allow = [...(before.allow ?? [])];
   for (const option of list.split(",").filter((each) => each !== "")) {
     const [name = "", value = ""] = splitOnce(option);
     if (name === "allow_other") found.allowOther = true;
@@ -35,7 +38,7 @@ export function parseMountOptions(list: string): Partial<MountOptions> {
     else if (name === "gid") found.gid = parseId(value);
     else if (name === "mode") found.mode = parseMode(value);
     else if (name === "cache") found.cache = sizeArgument(value);
-    else if (!indifferent.test(option)) throw new UserError(`-o ${option}: this option is not known`, whyNot(name));
+    else if (!indifferent.test(option)) throw new InvalidArgumentError(`The option ${option} is not known.`);
   }
   return { ...found, ...(allow.length > 0 && { allow }) };
 }
@@ -45,19 +48,15 @@ function splitOnce(option: string): readonly string[] {
   return at < 0 ? [option] : [option.slice(0, at), option.slice(at + 1)];
 }
 
-function whyNot(name: string): string | undefined {
-  return name === "rw" ? "Images are only ever read: leave it out, or write ro." : undefined;
-}
-
 /** A user or group by number. */
 export function parseId(text: string): number {
   const id = Number(text);
   if (/^\d+$/.test(text) && id < 2 ** 32) return id;
-  throw new UserError(`"${text}" is not a user or group number`);
+  throw new InvalidArgumentError("It is not a user or group number.");
 }
 
 /** Permission bits in octal; nothing can be written or run, so only the read bits count. */
 export function parseMode(text: string): number {
   if (/^[0-7]{3,4}$/.test(text)) return Number.parseInt(text, 8) & 0o444;
-  throw new UserError(`"${text}" is not a mode such as 0444`);
+  throw new InvalidArgumentError("It is not a mode such as 0444.");
 }

@@ -38,6 +38,7 @@ function createProgram(): Command {
   return new Command("flatmount")
     .description("Shows a disk image as one flat raw file. The image is only ever read.")
     .version(version)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "flatmount: ")) })
     .showHelpAfterError("(see flatmount --help)")
     .exitOverride((error) => {
       // 0 for help and version; whatever else commander stops at is wrong usage.

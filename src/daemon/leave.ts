@@ -37,6 +37,8 @@ export function leaveOnSignal(): Leaver {
 }
 
 function explainStaying(mountpoint: string, error: unknown): void {
+  // Not mounted any more: an earlier signal was obeyed just now.
+  if (systemCode(error) === "EINVAL") return;
   if (systemCode(error) !== "EBUSY") {
     console.error(`flatmount: ${mountpoint}: unmounting failed: ${String(error)}`);
     return;

@@ -3,7 +3,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { mountAt } from "../fuse/mountinfo.js";
 import { detach, isDeadMount } from "../fuse/unmount.js";
 import { listRecords } from "./state.js";
-import { systemCode, UserError } from "../util/errors.js";
+import { reasonOf, systemCode, UserError } from "../util/errors.js";
 
 /** A place that is ready to be mounted on. */
 export interface Mountpoint {
@@ -66,9 +66,8 @@ function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);
   } catch (error) {
-    const code = systemCode(error);
-    if (code === "ENOENT") return undefined;
-    throw new UserError(`${path}: it cannot be looked at: ${code ?? String(error)}`, undefined, error);
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw new UserError(`${path}: it cannot be looked at: ${reasonOf(error)}`, undefined, error);
   }
 }
 
@@ -76,8 +75,7 @@ function makeDirectory(path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    const code = systemCode(error);
-    const reason = code === "ENOENT" ? "the folder it would be in does not exist" : (code ?? String(error));
+    const reason = systemCode(error) === "ENOENT" ? "the folder it would be in does not exist" : reasonOf(error);
     throw new UserError(`${path}: the mount point cannot be made: ${reason}`, undefined, error);
   }
 }

@@ -26,16 +26,18 @@ export function isAlive({ pid, started }: ProcessIdentity): boolean {
   return identify(pid)?.started === started;
 }
 
-/** `dd (4711)` for every process, of those that we may look into, that has a file or folder below `mountpoint` open or mapped. */
+/** `dd (4711)` for every other process, of those that we may look into, that has a file or folder below `mountpoint` open or mapped; `/dev/loop0` for loop devices. */
 export function holdersOf(mountpoint: string): readonly string[] {
   const below = (path: string | undefined) => path === mountpoint || path?.startsWith(`${mountpoint}/`);
-  return readNames("/proc")
-    .filter((name) => /^\d+$/.test(name))
+  const processes = readNames("/proc")
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
     .filter((pid) => {
       const links = ["cwd", "root", "exe", ...readNames(`/proc/${pid}/fd`).map((fd) => `fd/${fd}`)];
       return links.some((link) => below(readLink(`/proc/${pid}/${link}`))) || mappedFiles(pid).some(below);
     })
     .map((pid) => `${readText(`/proc/${pid}/comm`).trim()} (${pid})`);
+  const loops = readNames("/sys/block").filter((name) => below(readText(`/sys/block/${name}/loop/backing_file`).trim()));
+  return [...processes, ...loops.map((name) => `/dev/${name}`)];
 }
 
 function mappedFiles(pid: string): readonly string[] {

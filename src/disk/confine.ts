@@ -1,6 +1,6 @@
 import { readlinkSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
-import { systemCode, UserError } from "../util/errors.js";
+import { reasonOf, UserError } from "../util/errors.js";
 
 /** Which files an image may name: those below its own folder, and below what the user allowed. */
 export interface Confinement {
@@ -23,11 +23,7 @@ function realFolder(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    throw new UserError(
-      `${path}: the folder whose files are allowed cannot be looked at: ${systemCode(error) ?? String(error)}`,
-      undefined,
-      error,
-    );
+    throw new UserError(`${path}: the folder whose files are allowed cannot be looked at: ${reasonOf(error)}`, undefined, error);
   }
 }
 

@@ -6,7 +6,7 @@ import { raw } from "../formats/raw/index.js";
 import { detect, driverNamed } from "../formats/registry.js";
 import { fileSource, type OpenedFile, openFile } from "../source/file.js";
 import { readBytes, type Source } from "../source/source.js";
-import { type ErrorCode, ImageError, systemCode } from "../util/errors.js";
+import { type ErrorCode, ImageError, reasonOf } from "../util/errors.js";
 import { quote } from "../util/text.js";
 import { type Confinement, confine } from "./confine.js";
 import { parseName } from "./names.js";
@@ -93,8 +93,7 @@ function findNamed(image: string, name: string, what: string, confinement: Confi
   try {
     if (confinement.allows(path)) return path;
   } catch (cause) {
-    const reason = systemCode(cause) === "ENOENT" ? "there is no such file" : String(cause);
-    throw new ImageError("PART_MISSING", `its ${what} ${quote(name)} cannot be opened: ${reason}`, {
+    throw new ImageError("PART_MISSING", `its ${what} ${quote(name)} cannot be opened: ${reasonOf(cause)}`, {
       file: image,
       hint: isAbsolute(name) ? "Put it back there, or make the image name another file." : "Put it next to the image.",
       cause,

@@ -1,5 +1,5 @@
 import type { Source } from "../source/source.js";
-import { ImageError, systemCode } from "../util/errors.js";
+import { ImageError, reasonOf } from "../util/errors.js";
 import { hex } from "../util/text.js";
 import type { Extent } from "./driver.js";
 
@@ -21,10 +21,14 @@ export function behindEnd(source: Source, position: number, length: number): Ima
 
 /** Why the table called `what` at `position` could not be loaded, as an error for the range of the disk that it maps. */
 export function tableError(source: Source, what: string, position: number, error: unknown): ImageError {
-  if (error instanceof ImageError) return error;
-  return new ImageError("UNREADABLE", `the ${what} at ${hex(position)} cannot be read: ${systemCode(error) ?? String(error)}`, {
-    file: source.name,
-    position,
-    cause: error,
-  });
+  if (error instanceof ImageError && error.code !== "TRUNCATED") return error;
+  return new ImageError(
+    error instanceof ImageError ? error.code : "UNREADABLE",
+    `the ${what} at ${hex(position)} cannot be read: ${reasonOf(error)}`,
+    {
+      file: source.name,
+      position,
+      cause: error,
+    },
+  );
 }

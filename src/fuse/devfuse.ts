@@ -2,7 +2,7 @@ import { closeSync, openSync, writeFileSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import { type Binding, binding } from "../native/binding.js";
 import { debug } from "../util/debug.js";
-import { systemCode, UserError } from "../util/errors.js";
+import { reasonOf, systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
 import { mountAt } from "./mountinfo.js";
 import { takeWorker, workerCount } from "./pool.js";
@@ -81,11 +81,7 @@ function openDevice(): number {
   try {
     return openSync("/dev/fuse", "r+");
   } catch (error) {
-    throw new UserError(
-      `/dev/fuse cannot be opened: ${systemCode(error) ?? String(error)}`,
-      'Run "flatmount doctor" to see what is missing.',
-      error,
-    );
+    throw new UserError(`/dev/fuse cannot be opened: ${reasonOf(error)}`, 'Run "flatmount doctor" to see what is missing.', error);
   }
 }
 

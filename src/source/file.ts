@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { type Binding, binding } from "../native/binding.js";
-import { ImageError, systemCode } from "../util/errors.js";
+import { ImageError, reasonOf } from "../util/errors.js";
 import { printable } from "../util/text.js";
 import { checkRange, type Source } from "./source.js";
 
@@ -60,23 +60,6 @@ function describe(path: string, fd: number, devices: boolean): OpenedFile {
 
 function unreadable(path: string, reason: string, cause?: unknown): ImageError {
   return new ImageError("UNREADABLE", `cannot be read: ${reason}`, { file: printable(path), cause });
-}
-
-function reasonOf(error: unknown): string {
-  switch (systemCode(error)) {
-    case "ENOENT":
-    case "ENOTDIR":
-      return "there is no such file";
-    case "EACCES":
-    case "EPERM":
-      return "permission denied";
-    case "ELOOP":
-      return "its links form a loop";
-    case "ENXIO":
-      return "it is not a regular file";
-    default:
-      return error instanceof Error ? error.message : String(error);
-  }
 }
 
 /** The bytes of an open file. Reads go straight to the system; nothing is buffered here. */

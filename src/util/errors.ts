@@ -65,3 +65,23 @@ export function systemCode(error: unknown): string | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
+
+/** Why a file could not be opened, looked at or made, in words for people. */
+export function reasonOf(error: unknown): string {
+  switch (systemCode(error)) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return "there is no such file";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "ELOOP":
+      return "its links form a loop";
+    case "ENXIO":
+      return "it is not a regular file";
+    case "EROFS":
+      return "the file system is read-only";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

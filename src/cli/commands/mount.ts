@@ -31,18 +31,18 @@ export function mountCommand(io: Io) {
     .addOption(formatOption())
     .addOption(snapshotOption())
     .addOption(allowOption())
-    .option("--allow-other", "let other users see the mount", false)
+    .option("--allow-other", "let other users see the mount")
     .option("--uid <number>", "owner of what is shown (default: you)", parseId)
     .option("--gid <number>", "group of what is shown (default: yours)", parseId)
     .option("--mode <octal>", "permissions of the files, such as 0400 (default: 0444)", parseMode)
     .option("--cache <size>", "memory for unpacked blocks (default: 32M)", sizeArgument)
     .addOption(new Option("--transport <name>", "how the kernel is spoken to").choices(transportNames))
-    .option("--foreground", "do not detach; stop with Ctrl-C", false)
-    .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", collect, [])
+    .option("--foreground", "do not detach; stop with Ctrl-C")
+    .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", parseMountOptions)
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action(async (image, mountpoint, { o, json, foreground, ...given }) => {
-      const wish = wishOf(image, mountpoint, { ...given, ...parseMountOptions(o.join(",")) });
+      const wish = wishOf(image, mountpoint, { ...given, ...o });
       const tell = (record: MountRecord) => io.out(json ? `${JSON.stringify(record)}\n` : describe(image, record));
       if (!foreground) {
         tell(await startDaemon(wish));
@@ -54,10 +54,6 @@ export function mountCommand(io: Io) {
       tell(record);
       await ended;
     });
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 function wishOf(image: string, mountpoint: string | undefined, options: Partial<MountOptions>): MountWish {

@@ -7,8 +7,9 @@ export function umountCommand() {
     .summary("take mounts away")
     .description("Unmounts, and waits until the daemon has ended.")
     .argument("<mountpoint...>", "where something is mounted")
-    .option("-l, --lazy", "take it out of sight now, even if it is in use", false)
-    .action(async (mountpoints, { lazy }) => {
+    .option("-l, --lazy", "take it out of sight now, even if it is in use")
+    .addHelpText("after", "\nExample:\n  flatmount umount /mnt/disk\n")
+    .action(async (mountpoints, { lazy = false }) => {
       for (const mountpoint of mountpoints) await takeAway(mountpoint, { lazy });
     });
 }
