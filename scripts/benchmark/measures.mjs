@@ -34,7 +34,7 @@ export async function takeSample(peer, sample, seconds) {
     if (Number.isFinite(value)) (values[measure] ??= []).push(value);
   };
   const inView = async (/** @type {(view: import("./views.mjs").View) => Promise<void>} */ use) => {
-    await run(["cat", peer.command ? sample.image : (sample.flat ?? sample.image)]);
+    await run(["dd", `if=${peer.command ? sample.image : (sample.flat ?? sample.image)}`, "of=/dev/null", "bs=1M"]);
     const view = await openView(peer, sample);
     note("firstByte", view.firstByte);
     try {

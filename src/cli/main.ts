@@ -1,12 +1,16 @@
 #!/usr/bin/env node
 import { relative } from "node:path";
+import { warmDaemon } from "../daemon/warm.js";
 import { explain, hintOf } from "../util/explain.js";
+import { wantsDaemon } from "./command-names.js";
 import { OutputClosed, standardIo } from "./output.js";
-import { runProgram } from "./program.js";
 
 const io = standardIo();
+const words = process.argv.slice(2);
 try {
-  await runProgram(io, process.argv.slice(2));
+  if (wantsDaemon(words)) warmDaemon();
+  const { runProgram } = await import("./program.js");
+  await runProgram(io, words);
 } catch (error) {
   if (!(error instanceof OutputClosed)) complain(error);
 }

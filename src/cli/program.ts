@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { asksForOverview, type CommandName, commandNames, DEFAULT_COMMAND, isCommandName } from "./command-names.js";
 import type { Io } from "./io.js";
 
-/** Every command, loaded when it is used: what one needs would only slow down the others. In the order in which the help lists them. */
-const commands: Readonly<Record<string, (io: Io) => Promise<CommandUnknownOpts>>> = {
+/** Every command, loaded when it is used: what one needs would only slow down the others. */
+const commands: Readonly<Record<CommandName, (io: Io) => Promise<CommandUnknownOpts>>> = {
   mount: async (io) => (await import("./commands/mount.js")).mountCommand(io),
   umount: async () => (await import("./commands/umount.js")).umountCommand(),
   list: async (io) => (await import("./commands/list.js")).listCommand(io),
@@ -14,23 +15,20 @@ const commands: Readonly<Record<string, (io: Io) => Promise<CommandUnknownOpts>>
   doctor: async (io) => (await import("./commands/doctor.js")).doctorCommand(io),
 };
 
-/** What `flatmount IMAGE MOUNTPOINT` is short for. */
-const DEFAULT = "mount";
-
 /** Runs the command line `words`: the arguments behind the program's name. Wrong usage ends the process with status 2. */
 export async function runProgram(io: Io, words: readonly string[]): Promise<void> {
   const program = createProgram();
   for (const name of namesNeeded(words)) {
-    const command = await commands[name]?.(io);
-    if (command) program.addCommand(command.copyInheritedSettings(program), { isDefault: name === DEFAULT });
+    const command = await commands[name](io);
+    program.addCommand(command.copyInheritedSettings(program), { isDefault: name === DEFAULT_COMMAND });
   }
   await program.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
 }
 
 /** The command that is called; all of them, where it is not known yet or help is asked for. */
-function namesNeeded([first = "--help"]: readonly string[]): readonly string[] {
-  if (Object.hasOwn(commands, first)) return [first];
-  return /^(?:help|-h|--help|-V|--version)$/.test(first) ? Object.keys(commands) : [DEFAULT];
+function namesNeeded([first = "--help"]: readonly string[]): readonly CommandName[] {
+  if (isCommandName(first)) return [first];
+  return asksForOverview(first) ? commandNames : [DEFAULT_COMMAND];
 }
 
 function createProgram(): Command {

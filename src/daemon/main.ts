@@ -1,4 +1,4 @@
-// The daemon: started by start.ts with its wish as the argument, tells over the IPC channel whether the mount stands, and serves until it is gone.
+// The daemon: started by warm.ts, gets its wish over the IPC channel, tells there whether the mount stands, and serves until it is gone.
 import { dismissWorker, warmWorker } from "../fuse/pool.js";
 import { ImageError, UserError } from "../util/errors.js";
 import type { DaemonMessage } from "./start.js";
@@ -10,8 +10,8 @@ warmWorker();
 // Whoever wanted the mount was stopped before it stood: nobody would know of it.
 process.once("disconnect", leave);
 try {
-  const wish = JSON.parse(process.argv[2] ?? "") as MountWish;
-  const { serve } = await import("./serve.js");
+  const wanted = new Promise<MountWish>((resolve) => process.once("message", resolve));
+  const [{ serve }, wish] = await Promise.all([import("./serve.js"), wanted]);
   const { record, ended } = await serve(wish);
   await dismissWorker();
   process.title = `flatmount ${wish.image}`;

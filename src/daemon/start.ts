@@ -1,9 +1,7 @@
-import { spawn } from "node:child_process";
-import { closeSync, openSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { rmSync } from "node:fs";
 import { type ErrorCode, ImageError, UserError } from "../util/errors.js";
-import { type MountRecord, stateFolder } from "./state.js";
+import type { MountRecord } from "./state.js";
+import { takeDaemon } from "./warm.js";
 import type { MountWish } from "./wish.js";
 
 /** What the daemon tells its parent, once. */
@@ -21,22 +19,15 @@ export type DaemonMessage =
 
 /** Starts a daemon for the mount and returns when the view is readable. Throws what the daemon could not do. */
 export async function startDaemon(wish: MountWish): Promise<MountRecord> {
-  const log = join(stateFolder(), `${Date.now()}-${process.pid}.log`);
-  const output = openSync(log, "a", 0o600);
-  const daemon = spawn(
-    process.execPath,
-    [fileURLToPath(new URL("../daemon/main.js", import.meta.url)), JSON.stringify({ ...wish, log } satisfies MountWish)],
-    {
-      detached: true,
-      stdio: ["ignore", output, output, "ipc"],
-    },
-  );
-  closeSync(output);
+  const { child: daemon, log } = takeDaemon();
   try {
     return await new Promise<MountRecord>((resolve, reject) => {
       daemon.once("message", (message: DaemonMessage) => {
         if (message.kind === "ready") resolve(message.record);
         else reject(failure(message));
+      });
+      daemon.send({ ...wish, log } satisfies MountWish, (error) => {
+        if (error) reject(error);
       });
       daemon.once("error", reject);
       daemon.once("exit", (code, signal) =>

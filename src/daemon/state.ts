@@ -1,10 +1,9 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mountAt } from "../fuse/mountinfo.js";
-import { detach, isDeadMount } from "../fuse/unmount.js";
+import { detach, MOUNT_TYPE } from "../fuse/unmount.js";
 import { debug } from "../util/debug.js";
-import { UserError } from "../util/errors.js";
+import { stateFolder } from "./folder.js";
 import { isAlive, type ProcessIdentity } from "./process.js";
 
 const log = debug("state");
@@ -27,20 +26,6 @@ export interface MountRecord extends ProcessIdentity {
   readonly createdMountpoint: boolean;
 }
 
-/** The folder of the records, made if missing: only its owner may look into it. */
-export function stateFolder(): string {
-  const uid = process.geteuid?.() ?? 0;
-  const runtime = process.env["XDG_RUNTIME_DIR"];
-  const folder = runtime ? join(runtime, "flatmount") : uid === 0 ? "/run/flatmount" : join(tmpdir(), `flatmount-${uid}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const stat = lstatSync(folder);
-  if (stat.isDirectory() && stat.uid === uid) return folder;
-  throw new UserError(
-    `${folder}: it belongs to somebody else, so mounts cannot be recorded there`,
-    "Set XDG_RUNTIME_DIR to a folder of your own.",
-  );
-}
-
 /** Records a mount, atomically. */
 export function addRecord(record: MountRecord): void {
   const path = recordPath(record);
@@ -61,17 +46,20 @@ export function listRecords(): readonly MountRecord[] {
   const records = readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
     .flatMap((name) => readRecord(join(folder, name)));
-  for (const record of records) if (!isAlive(record)) clearAway(record);
+  const alive = records.filter((record) => isAlive(record));
+  for (const record of records) if (!alive.includes(record)) clearAway(record, alive);
   // One that was detached while in use is served on until its last user leaves, but it is nowhere any more.
-  return records.filter((record) => isAlive(record) && mountAt(record.mountpoint)).toSorted((a, b) => a.since.localeCompare(b.since));
+  return alive.filter(({ mountpoint }) => mountAt(mountpoint)).toSorted((a, b) => a.since.localeCompare(b.since));
 }
 
-function clearAway(record: MountRecord): void {
+/** Takes away what a killed daemon left, unless another one has mounted there since. */
+function clearAway(record: MountRecord, alive: readonly MountRecord[]): void {
+  const { mountpoint } = record;
   try {
-    // Somebody may have mounted something else there since.
-    if (isDeadMount(record.mountpoint)) detach(record.mountpoint);
+    const isTaken = alive.some((other) => other.mountpoint === mountpoint);
+    if (!isTaken && mountAt(mountpoint)?.type === MOUNT_TYPE) detach(mountpoint);
   } catch (error) {
-    log("%s cannot be cleared away: %o", record.mountpoint, error);
+    log("%s cannot be cleared away: %o", mountpoint, error);
     return;
   }
   dropRecord(record);

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { binding } from "../native/binding.js";
 import { systemCode } from "../util/errors.js";
 import { unmountWithFusermount } from "./fusermount.js";
@@ -21,7 +21,8 @@ export function detach(mountpoint: string): void {
 export function isDeadMount(mountpoint: string): boolean {
   if (mountAt(mountpoint)?.type !== MOUNT_TYPE) return false;
   try {
-    statSync(mountpoint);
+    // Not stat: the kernel would answer that from its cache.
+    statfsSync(mountpoint);
     return false;
   } catch (error) {
     return systemCode(error) === "ENOTCONN";

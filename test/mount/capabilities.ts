@@ -1,3 +1,4 @@
+import { test } from "vitest";
 import type { TransportName } from "../../src/fuse/transport.js";
 
 /** Where transports may differ. */
@@ -9,4 +10,9 @@ export interface Capabilities {
   readonly mountsOnFiles: boolean;
   /** Nanoseconds that times are told in steps of. fuse-native has milliseconds. */
   readonly timeStep: number;
+}
+
+/** A test that is there only where it means something: one that is skipped counts as a mount that was not tested. */
+export function testWhere(applies: boolean): (name: string, body: () => unknown) => void {
+  return applies ? (name, body) => test(name, () => body() as Promise<void>) : () => undefined;
 }

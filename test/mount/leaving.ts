@@ -108,9 +108,7 @@ export function leaving(mounts: Mounts): void {
   });
 
   function startInBackground(mountpoint: string): MountRecord {
-    const { status, stdout, stderr } = mounts.flatmount(["mount", "--json", "--transport", mounts.transport, image, mountpoint]);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    const record = JSON.parse(stdout) as MountRecord;
+    const record = mounts.start(image, mountpoint);
     expect(record).toMatchObject({ image, mountpoint, format: "qcow2", transport: mounts.transport });
     expect(statSync(join(mountpoint, "disk.raw")).size).toBe(record.size);
     return record;

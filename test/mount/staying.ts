@@ -2,10 +2,8 @@ import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { isAlive } from "../../src/daemon/process.js";
-import type { MountRecord } from "../../src/daemon/state.js";
 import { mountAt } from "../../src/fuse/mountinfo.js";
 import { type Mounts, until, within } from "../support/mount.js";
-import { subdirectory } from "../support/temp.js";
 import { type SampleDisk, sampleDisk } from "./sample.js";
 
 /** While somebody uses a mount it stays, says who it is, and goes only when told twice. */
@@ -46,7 +44,7 @@ export function staying(mounts: Mounts): void {
   });
 
   test("in the background, what a signal says is in the log", async () => {
-    const record = startInBackground();
+    const record = mounts.start(sample.image);
     const descriptor = openSync(join(record.mountpoint, "disk.raw"), "r");
     process.kill(record.pid, "SIGTERM");
     await until(() => ourselves.test(readFileSync(record.log ?? "", "utf8")), "the log to say who uses the mount");
@@ -57,7 +55,7 @@ export function staying(mounts: Mounts): void {
   });
 
   test("flatmount umount says who holds it; with --lazy it goes", async () => {
-    const record = startInBackground();
+    const record = mounts.start(sample.image);
     const descriptor = openSync(join(record.mountpoint, "disk.raw"), "r");
     const refused = mounts.flatmount(["umount", record.mountpoint]);
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(ourselves)]);
@@ -77,11 +75,6 @@ export function staying(mounts: Mounts): void {
     expect([status, stderr]).toEqual([1, expect.stringMatching(/already mounted here\nhint: /)]);
     await leave();
   });
-
-  function startInBackground(): MountRecord {
-    const words = ["mount", "--json", "--transport", mounts.transport, sample.image, subdirectory(mounts.directory)];
-    return JSON.parse(mounts.flatmount(words).stdout) as MountRecord;
-  }
 
   /** Looks at what the kernel has not read before. */
   function expectReadable(descriptor: number): void {

@@ -2,11 +2,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, test } from "vitest";
+import { isAlive } from "../../src/daemon/process.js";
 import type { MountRecord } from "../../src/daemon/state.js";
 import { mountAt, mountsOf } from "../../src/fuse/mountinfo.js";
 import type { TransportName } from "../../src/fuse/transport.js";
+import { installForAll } from "./installed.js";
 import { subdirectory, tempDirectory } from "./temp.js";
 
 export const isRoot = process.geteuid?.() === 0;
@@ -14,7 +15,7 @@ export const isRoot = process.geteuid?.() === 0;
 /** `nobody`, where the tests run as root; otherwise whoever runs them. */
 export const ordinaryUser = isRoot ? { uid: 65_534, gid: 65_534 } : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
-const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const { node, program } = installForAll();
 
 /** How long anything may take here, the machine being busy with other tests. */
 const PATIENCE_MS = 20_000;
@@ -54,6 +55,8 @@ export interface Mounts {
   readonly transport: TransportName;
   /** Mounts in the foreground; resolves when the view can be read. */
   serve(image: string, options?: ServeOptions): Promise<Served>;
+  /** Mounts in the background, as `flatmount mount` does unless told otherwise. */
+  start(image: string, mountpoint?: string): MountRecord;
   /** Runs `flatmount` to its end. */
   flatmount(words: readonly string[], as?: "ordinary user"): Finished;
   /** What `flatmount list` shows; only mounts of these tests are in it. */
@@ -86,19 +89,26 @@ export function useMounts(transport: TransportName): Mounts {
   const directory = tempDirectory();
   beforeAll(() => chmodSync(directory, 0o755));
   const children: Served[] = [];
-  const mounts = createMounts(directory, transport, (served) => children.push(served));
+  const daemons: MountRecord[] = [];
+  const mounts = createMounts(directory, transport, {
+    onServed: (served) => children.push(served),
+    onStarted: (record) => daemons.push(record),
+  });
   afterAll(async () => {
     for (const { child } of children) if (child.exitCode === null) child.kill("SIGKILL");
-    for (const as of [undefined, "ordinary user"] as const) {
-      if (mounts.stateFiles(as).length > 0) for (const { pid } of mounts.list(as)) process.kill(pid, "SIGKILL");
-    }
+    for (const daemon of daemons) if (isAlive(daemon)) process.kill(daemon.pid, "SIGKILL");
     for (const { mountpoint } of mountsOf().filter((mount) => mount.mountpoint.startsWith(`${directory}/`))) detach(mountpoint);
     await Promise.all(children.map(({ ended }) => ended));
   });
   return mounts;
 }
 
-function createMounts(directory: string, transport: TransportName, onServed: (served: Served) => void): Mounts {
+interface Watchers {
+  readonly onServed: (served: Served) => void;
+  readonly onStarted: (record: MountRecord) => void;
+}
+
+function createMounts(directory: string, transport: TransportName, { onServed, onStarted }: Watchers): Mounts {
   const runtimeOf = (as: "ordinary user" | undefined) => {
     const folder = join(directory, as ?? "runtime");
     if (existsSync(folder)) return folder;
@@ -117,7 +127,7 @@ function createMounts(directory: string, transport: TransportName, onServed: (se
     ...(as && ordinaryUser),
   });
   const flatmount: Mounts["flatmount"] = (words, as) => {
-    const { error, status, stdout, stderr } = spawnSync(process.execPath, [program, ...words], {
+    const { error, status, stdout, stderr } = spawnSync(node, [program, ...words], {
       ...settings(as),
       encoding: "utf8",
       timeout: PATIENCE_MS,
@@ -132,11 +142,18 @@ function createMounts(directory: string, transport: TransportName, onServed: (se
     flatmount,
     async serve(image, { options = [], as, mountpoint = freshMountpoint(as) } = {}) {
       const words = [program, "mount", "--transport", transport, "--foreground", ...options, image, mountpoint];
-      const child = spawn(process.execPath, words, { ...settings(as), stdio: ["ignore", "pipe", "pipe"] });
+      const child = spawn(node, words, { ...settings(as), stdio: ["ignore", "pipe", "pipe"] });
       const served = watch(child, mountpoint);
       onServed(served);
       await ready(served);
       return served;
+    },
+    start(image, mountpoint = freshMountpoint(undefined)) {
+      const { status, stdout, stderr } = flatmount(["mount", "--json", "--transport", transport, image, mountpoint]);
+      if (status !== 0) throw new Error(`flatmount mount ended with ${status}\n${stderr}`);
+      const record = JSON.parse(stdout) as MountRecord;
+      onStarted(record);
+      return record;
     },
     list: (as) => JSON.parse(flatmount(["list", "--json"], as).stdout) as MountRecord[],
     stateFiles(as) {
