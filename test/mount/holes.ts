@@ -91,6 +91,7 @@ while True:
         assert error.errno == errno.ENXIO, error
         break
     at = os.lseek(disk, start, os.SEEK_HOLE)
+    assert at > start, "a hole where data was found"
     ranges.append([start, at])
 print(json.dumps(ranges))
 `;

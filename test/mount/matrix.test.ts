@@ -1,7 +1,9 @@
-// Every image that QEMU writes for the tests of the driver, through real mounts.
+// Every image that QEMU writes for the tests of the driver, through real mounts and through `cat`.
+import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { transportNames } from "../../src/fuse/transport.js";
 import { qcow2Matrix } from "../formats/qcow2-matrix.js";
@@ -28,11 +30,18 @@ describeMounts("images written by QEMU, mounted", () => {
       const views = await Promise.all(transports.map((mounts) => throughMount(mounts, image, snapshot)));
 
       expect(views.map((view) => difference(view, expected))).toEqual(transports.map(() => undefined));
+      expect(difference(throughCat(image, snapshot), expected)).toBeUndefined();
       expect(fingerprint(home)).toBe(before);
       rmSync(home, { recursive: true });
     });
   });
 });
+
+function throughCat(image: string, snapshot: string | undefined): Buffer {
+  const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+  const options = snapshot === undefined ? [] : ["--snapshot", snapshot];
+  return execFileSync(process.execPath, [program, "cat", ...options, image], { maxBuffer: 2 ** 28 });
+}
 
 async function throughMount(mounts: Mounts, image: string, snapshot: string | undefined): Promise<Buffer> {
   const { disk, leave } = await mounts.serve(image, { options: snapshot === undefined ? [] : ["--snapshot", snapshot] });
