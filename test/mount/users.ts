@@ -17,7 +17,6 @@ export function users(mounts: Mounts): void {
     sample = sampleDisk(mounts.directory);
     chmodSync(join(sample.image, ".."), 0o755);
   });
-  openDeviceForAll();
 
   describe("an ordinary user", () => {
     test("mounts, reads, and unmounts through fusermount3", async () => {
@@ -99,11 +98,4 @@ function mayAllowOther(): boolean {
   } catch {
     return false;
   }
-}
-
-/** As distributions have it; in containers it is often root's alone. It stays so: the tests of another transport may be running. */
-function openDeviceForAll(): void {
-  beforeAll(() => {
-    if (isRoot && (statSync("/dev/fuse").mode & 0o777) !== 0o666) chmodSync("/dev/fuse", 0o666);
-  });
 }
