@@ -17,8 +17,9 @@ struct Release {
   }
 };
 
-/// (packed, target) → whether a raw deflate stream at the start of `packed` decodes to exactly `target`. Bytes behind the stream are ignored.
-Napi::Value inflate_raw(const Napi::CallbackInfo& info) {
+/// (packed, target) → whether a deflate stream at the start of `packed` decodes to exactly `target`. Bytes behind the stream are ignored.
+template <auto decompress>
+Napi::Value inflate(const Napi::CallbackInfo& info) {
   thread_local const std::unique_ptr<libdeflate_decompressor, Release<libdeflate_free_decompressor>> decoder(
       libdeflate_alloc_decompressor());
   const auto packed = info[0].As<Napi::Uint8Array>();
@@ -26,7 +27,7 @@ Napi::Value inflate_raw(const Napi::CallbackInfo& info) {
   size_t consumed = 0;
   size_t written = 0;
   const libdeflate_result result =
-      libdeflate_deflate_decompress_ex(decoder.get(), packed.Data(), packed.ByteLength(), target.Data(),
+      decompress(decoder.get(), packed.Data(), packed.ByteLength(), target.Data(),
                                        target.ByteLength(), &consumed, &written);
   return Napi::Boolean::New(info.Env(), result == LIBDEFLATE_SUCCESS && written == target.ByteLength());
 }
@@ -54,6 +55,7 @@ Napi::Value zstd(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_packed(Napi::Env env, Napi::Object exports) {
-  exports.Set("inflateRaw", Napi::Function::New(env, inflate_raw, "inflateRaw"));
+  exports.Set("inflateRaw", Napi::Function::New(env, inflate<libdeflate_deflate_decompress_ex>, "inflateRaw"));
+  exports.Set("inflateZlib", Napi::Function::New(env, inflate<libdeflate_zlib_decompress_ex>, "inflateZlib"));
   exports.Set("zstd", Napi::Function::New(env, zstd, "zstd"));
 }

@@ -1,11 +1,8 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
-import { sizeArgument } from "./reading-options.js";
+import { type ReadingOptions, sectorArgument, sizeArgument } from "./reading-options.js";
 
 /** What the options of `mount`, or the `-o` list of mount(8), may say. */
-export interface MountOptions {
-  readonly format?: string;
-  readonly snapshot?: string;
-  readonly allow?: readonly string[];
+export interface MountOptions extends ReadingOptions {
   readonly transport?: string;
   readonly allowOther: boolean;
   readonly nonempty: boolean;
@@ -25,7 +22,12 @@ const indifferent =
 /** Reads a list such as `ro,allow_other,uid=1000`, on top of those `before`. Throws `InvalidArgumentError` for what it does not know. */
 export function parseMountOptions(list: string, before: Partial<MountOptions> = {}): Partial<MountOptions> {
   const found: { -readonly [K in keyof MountOptions]?: MountOptions[K] } = { ...before };
-  const allow = [...(before.allow ?? [])];
+  const lists = {
+    allow: [...(before.allow ?? [])],
+    parent: [...(before.parent ?? [])],
+    search: [...(before.search ?? [])],
+    part: [...(before.part ?? [])],
+  };
   for (const option of list.split(",").filter((each) => each !== "")) {
     const [name = "", value = ""] = splitOnce(option);
     if (name === "allow_other") found.allowOther = true;
@@ -33,14 +35,19 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
     else if (name === "format") found.format = value;
     else if (name === "snapshot") found.snapshot = value;
     else if (name === "transport") found.transport = value;
-    else if (name === "allow") allow.push(value);
+    else if (name === "disk") found.disk = value;
+    else if (name === "degraded") found.degraded = true;
+    else if (name === "offset") found.offset = sizeArgument(value);
+    else if (name === "size") found.size = sizeArgument(value);
+    else if (name === "sector_size") found.sectorSize = sectorArgument(value);
+    else if (name === "allow" || name === "parent" || name === "search" || name === "part") lists[name].push(value);
     else if (name === "uid") found.uid = parseId(value);
     else if (name === "gid") found.gid = parseId(value);
     else if (name === "mode") found.mode = parseMode(value);
     else if (name === "cache") found.cache = sizeArgument(value);
     else if (!indifferent.test(option)) throw new InvalidArgumentError(`The option ${option} is not known.`);
   }
-  return { ...found, ...(allow.length > 0 && { allow }) };
+  return { ...found, ...Object.fromEntries(Object.entries(lists).filter(([, values]) => values.length > 0)) };
 }
 
 function splitOnce(option: string): readonly string[] {

@@ -1,5 +1,6 @@
 import type { Layer, LayerFacts, SnapshotFacts } from "../formats/driver.js";
 import type { OpenedDisk } from "./open.js";
+import type { Finding } from "./parents.js";
 import type { Partition, PartitionTable } from "./partitions/read.js";
 
 /** What `info --json` prints and `info.json` in a mount holds. Sizes and positions in bytes. */
@@ -14,7 +15,13 @@ export interface DiskDescription {
   readonly details: LayerFacts["details"];
   readonly snapshots: readonly SnapshotFacts[];
   /** The image itself first, then what it is a difference to. */
-  readonly chain: readonly { readonly file: string; readonly format: string; readonly size: number }[];
+  readonly chain: readonly {
+    readonly file: string;
+    readonly format: string;
+    readonly size: number;
+    /** How it was found and recognised as the parent of the one before it; absent for the image itself. */
+    readonly found?: string;
+  }[];
   /** Every file that was opened for it. */
   readonly files: readonly { readonly path: string; readonly size: number; readonly allocated: number }[];
   readonly partitionTable?: { readonly scheme: string; readonly sectorSize: number; readonly id?: string };
@@ -23,7 +30,7 @@ export interface DiskDescription {
   readonly notes: readonly string[];
 }
 
-export function describeDisk({ layer, files }: OpenedDisk, table: PartitionTable | undefined): DiskDescription {
+export function describeDisk({ layer, files, findings }: OpenedDisk, table: PartitionTable | undefined): DiskDescription {
   const chain = chainOf(layer);
   const { variant, details, snapshots } = layer.facts();
   const [image] = files;
@@ -35,17 +42,38 @@ export function describeDisk({ layer, files }: OpenedDisk, table: PartitionTable
     allocated: files.reduce((sum, file) => sum + file.allocated, 0),
     details,
     snapshots: snapshots ?? [],
-    chain: chain.map(({ name, format, size }) => ({ file: name, format, size })),
+    chain: chain.filter(isThere).map((each) => {
+      const finding = findings.get(each);
+      return { file: each.name, format: each.format, size: each.size, ...(finding && { found: wordsOf(finding) }) };
+    }),
     files: files.map(({ path, size, allocated }) => ({ path, size, allocated })),
     ...(table && {
       partitionTable: { scheme: table.scheme, sectorSize: table.sectorSize, ...(table.id !== undefined && { id: table.id }) },
     }),
     partitions: (table?.partitions ?? []).map((partition) => ({ ...partition, file: `partitions/${partition.number}.raw` })),
     notes: [
-      ...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer ? note : `${each.name}: ${note}`))),
+      ...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer || !isThere(each) ? note : `${each.name}: ${note}`))),
       ...(table?.notes ?? []),
     ],
   };
+}
+
+/** False for what stands for a parent that could not be had. */
+function isThere({ format }: Layer): boolean {
+  return format !== "missing";
+}
+
+const places: Readonly<Record<Finding["place"], string>> = {
+  declared: "where the image says",
+  beside: "by its name, beside the image",
+  search: "by its name, in a folder of --search",
+  identity: "by what is written in it",
+  given: "given with --parent",
+};
+
+function wordsOf({ place, identity, matches }: Finding): string {
+  if (!identity) return place === "declared" ? places[place] : `${places[place]}; the image does not tell what else it must be`;
+  return `${places[place]}; ${identity.kind} ${identity.value} ${matches ? "matches" : "DOES NOT MATCH"}`;
 }
 
 function chainOf(layer: Layer): readonly Layer[] {

@@ -34,6 +34,8 @@ export interface Layer {
   /** Size of the virtual disk in bytes. */
   readonly size: number;
   readonly parent?: Layer;
+  /** Bytes of a logical sector, where the image tells. */
+  readonly sectorSize?: number;
   /** Where the bytes from `offset` on are; `offset` < `size`. `length` ≥ 1 is a hint: stop early rather than load another table just to go on. */
   map(offset: number, length: number): Extent;
   facts(): LayerFacts;
@@ -63,26 +65,76 @@ export interface SnapshotFacts {
   readonly stateSize: number;
 }
 
+/** What tells one image from every other, written into it and into its children. */
+export interface Identity {
+  /** As the format calls it. */
+  readonly kind: "CID" | "content id" | "UUID" | "DataWriteGuid";
+  /** In one spelling per kind: equal strings, equal images. */
+  readonly value: string;
+}
+
+/** How an image names the one it is a difference to. */
+export interface ParentWish {
+  /** The names it records, best first, as they are: relative to the image or absolute, of this system or another. May be none. */
+  readonly names: readonly string[];
+  /** The parent's format where the image records it; otherwise it is found by content. */
+  readonly format?: string | undefined;
+  /** What the parent must be; absent where the format records nothing. */
+  readonly identity?: Identity | undefined;
+}
+
 /** The only way a driver reaches another file: the caller decides what may be opened. */
 export interface Opener {
-  /** A file that the image names, relative to the image. Closed by whoever asked. */
+  /** A file that belongs to the image, named relative to it. Closed by whoever asked. Throws `PART_MISSING` or `PART_DENIED` if it cannot be had. */
   part(name: string): Source;
-  /** The image this one is a difference to. Closed by whoever asked. */
-  parent(name: string, format?: string): Layer;
+  /** The image this one is a difference to. Closed by whoever asked. Throws if there is none that fits, unless `degraded`. */
+  parent(wish: ParentWish): Layer;
+  /** Go on without a part that cannot be had: its ranges of the disk are then damaged extents, with the error that `part` threw. */
+  readonly degraded: boolean;
 }
 
 export interface OpenOptions {
   /** An internal snapshot, by id or name, instead of the current state. */
   readonly snapshot?: string | undefined;
+  /** One disk, by name, of an image that holds several. */
+  readonly disk?: string | undefined;
+}
+
+/** What formats are told apart by. */
+export interface FileEnds {
+  /** The first 64 KiB, or less if the file is shorter. */
+  readonly head: Uint8Array;
+  /** The last 512 bytes, or less. */
+  readonly tail: Uint8Array;
+  /** Of the whole file, in bytes. */
+  readonly size: number;
+}
+
+/** One row of the support matrix: a variant of a format, and the test that proves what is said of it. */
+export interface Variant {
+  /** In the field's own terms. */
+  readonly name: string;
+  /** Refused: recognised, and told to the user in one clear line. */
+  readonly support: "read" | "refused";
+  /** The file below test/ and the name of a test in it: `formats/vhd.test.ts: reads a fixed disk`. */
+  readonly proof: string;
+  /** What a user should know. */
+  readonly remark?: string;
 }
 
 export interface FormatDriver {
   readonly name: string;
   readonly extensions: readonly `.${string}`[];
-  /** Looks at signatures in the first 64 KiB and the last 512 bytes only (less, if the file is shorter). */
-  probe(ends: { readonly head: Uint8Array; readonly tail: Uint8Array }): boolean;
+  /** Looks at signatures only. */
+  probe(ends: FileEnds): boolean;
   /** Takes over `source`: closed by the layer, or by the caller if this throws. */
   open(source: Source, opener: Opener, options: OpenOptions): Layer;
+  /** What children of this image may know it by. Reads the header only; throws like `open`. Absent where the format has no such thing. */
+  identities?(source: Source): readonly Identity[];
+  /** For a file called `name` that may be a mere part of an image: what that image may be called, beside it, best first. */
+  partOf?(name: string, ends: FileEnds): readonly string[];
+  /** Every variant that is known of, in the order of the documentation. */
+  readonly variants: readonly Variant[];
 }
 
 let layersWithPackedBlocks = 0;

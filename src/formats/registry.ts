@@ -1,22 +1,62 @@
 import { ImageError } from "../util/errors.js";
 import { quote } from "../util/text.js";
-import type { FormatDriver } from "./driver.js";
+import type { FileEnds, FormatDriver } from "./driver.js";
 import { type FormatName, formatNames } from "./names.js";
+import { androidSparse } from "./android-sparse/index.js";
+import { bochs } from "./bochs/index.js";
+import { cloop } from "./cloop/index.js";
+import { dmg } from "./dmg/index.js";
+import { parallels } from "./parallels/index.js";
 import { qcow } from "./qcow/index.js";
 import { qcow2 } from "./qcow2/index.js";
+import { qed } from "./qed/index.js";
 import { raw } from "./raw/index.js";
+import { vdi } from "./vdi/index.js";
+import { vhd } from "./vhd/index.js";
+import { vhdx } from "./vhdx/index.js";
+import { vma } from "./vma/index.js";
+import { vmdk } from "./vmdk/index.js";
+import { xva } from "./xva/index.js";
 
-const byName: Readonly<Record<FormatName, FormatDriver>> = { qcow2, qcow, raw };
+const byName: Readonly<Record<FormatName, FormatDriver>> = {
+  "android-sparse": androidSparse,
+  bochs,
+  cloop,
+  dmg,
+  parallels,
+  qcow,
+  qcow2,
+  qed,
+  raw,
+  vdi,
+  vhd,
+  vhdx,
+  vma,
+  vmdk,
+  xva,
+};
 const drivers = formatNames.map((name) => byName[name]);
+
+/** What other programs call some of them. */
+const aliases: ReadonlyMap<string, string> = new Map([["vpc", "vhd"]]);
 
 /** The driver called `name`; throws `UNSUPPORTED` for a format nobody here reads. */
 export function driverNamed(name: string): FormatDriver {
-  const driver = drivers.find((candidate) => candidate.name === name);
+  const own = aliases.get(name) ?? name;
+  const driver = drivers.find((candidate) => candidate.name === own);
   if (driver) return driver;
   throw new ImageError("UNSUPPORTED", `the format ${quote(name)} is not known`, { hint: `Known formats: ${formatNames.join(", ")}.` });
 }
 
-/** The driver whose signature is in the file's first 64 KiB or last 512 bytes. */
-export function detect(ends: { readonly head: Uint8Array; readonly tail: Uint8Array }): FormatDriver {
+/** The driver whose signature is in the file's ends. */
+export function detect(ends: FileEnds): FormatDriver {
   return drivers.find((driver) => driver.probe(ends)) ?? raw;
+}
+
+/** What the image may be called, beside the file `name`, of which that file is only a part; none if it stands for itself. */
+export function wholeNames(name: string, ends: FileEnds): readonly string[] {
+  const detected = detect(ends);
+  // A part has a signature of its own, or none.
+  const candidates = detected === raw ? drivers : [detected];
+  return candidates.flatMap((driver) => driver.partOf?.(name, ends) ?? []);
 }

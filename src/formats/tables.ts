@@ -1,14 +1,24 @@
 import { LRUCache } from "lru-cache";
 import { readBytes, type Source } from "../source/source.js";
 
+export type ByteOrder = "big" | "little";
+
 /**
- * A table of `entries` big-endian 64-bit words at `position` of `source`, as pairs of 32-bit words in host order: high word of entry i at 2·i, low word
- * at 2·i + 1. Bit masks work on the halves; a `bigint` per entry would cost an allocation each. Throws what `source.read` throws.
+ * A table of `entries` 64-bit words in `order` at `position` of `source`, as pairs of 32-bit words in host order: high word of entry i at 2·i, low word
+ * at 2·i + 1, whatever the order in the file. Bit masks work on the halves; a `bigint` per entry would cost an allocation each. Throws what `source.read` throws.
  */
-export function loadTable64(source: Source, position: number, entries: number): Uint32Array {
+export function loadTable64(source: Source, position: number, entries: number, order: ByteOrder = "big"): Uint32Array {
   const content = readBytes(source, position, entries * 8);
+  if (order === "little") content.swap64();
   if (hostIsLittleEndian) content.swap32();
   return new Uint32Array(content.buffer, content.byteOffset, entries * 2);
+}
+
+/** A table of `entries` 32-bit words in `order` at `position` of `source`, in host order. Throws what `source.read` throws. */
+export function loadTable32(source: Source, position: number, entries: number, order: ByteOrder): Uint32Array {
+  const content = readBytes(source, position, entries * 4);
+  if ((order === "little") !== hostIsLittleEndian) content.swap32();
+  return new Uint32Array(content.buffer, content.byteOffset, entries);
 }
 
 const hostIsLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;

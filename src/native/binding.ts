@@ -20,6 +20,8 @@ export interface Binding {
   sizeOf(descriptor: number): number;
   /** Whether a raw deflate stream at the start of `packed` decodes to exactly `target`; bytes behind the stream are ignored. */
   inflateRaw(packed: Uint8Array, target: Uint8Array): boolean;
+  /** The same for a zlib stream. */
+  inflateZlib(packed: Uint8Array, target: Uint8Array): boolean;
   /** Whether one or more whole zstd frames at the start of `packed` decode to exactly `target`; bytes behind them are ignored. */
   zstd(packed: Uint8Array, target: Uint8Array): boolean;
 }

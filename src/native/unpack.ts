@@ -1,4 +1,4 @@
-import { constants, inflateRawSync } from "node:zlib";
+import { constants, inflateRawSync, inflateSync } from "node:zlib";
 import { Decompress } from "fzstd";
 import { binding } from "./binding.js";
 
@@ -8,9 +8,17 @@ import { binding } from "./binding.js";
  */
 export function inflateRaw(packed: Uint8Array, target: Uint8Array): boolean {
   // The addon's decoder takes whole streams only; zlib decides about everything else.
-  if (binding?.inflateRaw(packed, target)) return true;
+  return (binding?.inflateRaw(packed, target) ?? false) || inflateScript(inflateRawSync, packed, target);
+}
+
+/** The same for a zlib stream (RFC 1950). */
+export function inflateZlib(packed: Uint8Array, target: Uint8Array): boolean {
+  return (binding?.inflateZlib(packed, target) ?? false) || inflateScript(inflateSync, packed, target);
+}
+
+function inflateScript(inflate: typeof inflateSync, packed: Uint8Array, target: Uint8Array): boolean {
   try {
-    const content = inflateRawSync(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: target.length + 65536 });
+    const content = inflate(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: target.length + 65536 });
     target.set(content.subarray(0, target.length));
     return content.length >= target.length;
   } catch {

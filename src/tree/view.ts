@@ -52,7 +52,7 @@ function fileTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: 
 function diskTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: BlockCache): Tree {
   const modified = modifiedOf(disk);
   const flat = flatDisk(disk, cache);
-  const table = readPartitions(flat);
+  const table = readPartitions({ ...flat, ...(disk.sectorSize !== undefined && { sectorSize: disk.sectorSize }) });
   const file = (id: number, content: FlatFile): FileNode => ({ kind: "file", id, mode, modified, file: content });
   const directory = (id: number, entries: readonly Entry[]): DirectoryNode => directoryNode(id, searchable(mode), modified, entries);
 

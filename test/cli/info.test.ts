@@ -63,7 +63,7 @@ describe("info", () => {
     expect(text).toContain("format:            qcow2, version 3\n");
     expect(text).toContain("cluster size:      4 KiB (4096 bytes)\n");
     expect(text).toContain("backing file:      base.raw\n");
-    expect(text).toMatch(/^ {2}0 +qcow2 +3 MiB +\S+top\.qcow2\n {2}1 +raw +4 MiB +\S+base\.raw$/m);
+    expect(text).toMatch(/^ {2}0 +qcow2 +3 MiB +\S+top\.qcow2 +-\n {2}1 +raw +4 MiB +\S+base\.raw +where the image says$/m);
     expect(text).toMatch(/^ {2}1 +2020-09-13T12:26:40\.000Z +2 MiB +4 KiB +first state$/m);
   });
 
@@ -142,7 +142,11 @@ describe("info of damaged images", () => {
 
   test("a parent that is missing is said, with the way out", async () => {
     const image = disks.write({ "top.qcow2": { size: MIB, clusters: new Map(), backing: { name: "gone.raw" } } });
-    expect(await failureOf(infoCommand, image)).toMatchObject({ code: "PART_MISSING", file: image, hint: "Put it next to the image." });
+    expect(await failureOf(infoCommand, image)).toMatchObject({
+      code: "PART_MISSING",
+      file: image,
+      hint: "Put it next to the image, or use --search DIR or --parent FILE. With --degraded, what it holds fails to be read.",
+    });
   });
 });
 

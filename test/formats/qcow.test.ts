@@ -90,6 +90,7 @@ describeDriver(qcow, [
 const nothingElse: Opener = {
   part: () => expect.fail("no part was expected to be opened"),
   parent: () => expect.fail("no parent was expected to be opened"),
+  degraded: false,
 };
 
 function openBytes(image: Uint8Array, opener = nothingElse): Layer {
@@ -211,7 +212,7 @@ describe("how qcow maps", () => {
       return raw.open(memorySource("base", Buffer.alloc(4)), nothingElse, {});
     };
     expect(openBytes(image, { ...nothingElse, parent }).parent).toMatchObject({ format: "raw" });
-    expect(asked).toEqual([["å base.img"]]);
+    expect(asked).toEqual([[{ names: ["å base.img"], format: undefined }]]);
   });
 });
 

@@ -23,6 +23,7 @@ describeDriver(raw, [
 const opener: Opener = {
   part: () => expect.fail("a raw image names no other file"),
   parent: () => expect.fail("a raw image names no other file"),
+  degraded: false,
 };
 
 function openSource(source: Source): Layer {

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createBlockCache } from "../../src/disk/cache.js";
 import { readDisk } from "../../src/disk/read.js";
-import type { Extent, FormatDriver, Layer, Opener } from "../../src/formats/driver.js";
+import type { Extent, FileEnds, FormatDriver, Layer, Opener, ParentWish } from "../../src/formats/driver.js";
 import { raw } from "../../src/formats/raw/index.js";
 import { memorySource } from "../../src/source/memory.js";
 import type { Source } from "../../src/source/source.js";
@@ -202,17 +202,22 @@ function withLayer(driver: FormatDriver, { name, parts = {} }: Sample, image: Ui
     if (!content) throw new ImageError("PART_MISSING", `there is no ${partName}`, { file: name });
     return sourceOf(partName, content);
   };
-  const parent = (parentName: string) => {
+  const parent = ({ names, identity }: ParentWish) => {
+    const parentName = names.find((each) => parts[each]) ?? names[0] ?? "";
     const source = part(parentName);
     const content = parts[parentName] ?? new Uint8Array();
     try {
+      const known = identity && driver.identities?.(source);
+      if (known && !known.some(({ kind, value }) => kind === identity.kind && value === identity.value)) {
+        throw new ImageError("PART_MISSING", `${parentName} is another image`, { file: name });
+      }
       return (driver.probe(endsOf(content)) ? driver : raw).open(source, opener, {});
     } catch (error) {
       source.close();
       throw error;
     }
   };
-  const opener: Opener = { part, parent };
+  const opener: Opener = { part, parent, degraded: false };
 
   const source = sourceOf(name, image);
   let layer: Layer;
@@ -237,8 +242,8 @@ function withLayer(driver: FormatDriver, { name, parts = {} }: Sample, image: Ui
   ).toEqual([]);
 }
 
-function endsOf(content: Uint8Array): { head: Uint8Array; tail: Uint8Array } {
-  return { head: content.subarray(0, 65536), tail: content.subarray(Math.max(0, content.length - 512)) };
+function endsOf(content: Uint8Array): FileEnds {
+  return { head: content.subarray(0, 65536), tail: content.subarray(Math.max(0, content.length - 512)), size: content.length };
 }
 
 /** An offset and a length, at least 1 byte, that lie in `size` bytes; often at one of the ends. */

@@ -4,24 +4,25 @@ import { openView } from "../../tree/view.js";
 import { ImageError, systemCode, UserError } from "../../util/errors.js";
 import { printable, quote } from "../../util/text.js";
 import type { Io } from "../io.js";
-import { allowOption, formatOption, sizeArgument, snapshotOption } from "../reading-options.js";
+import { sizeArgument, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { type Found, findNode, namesIn } from "../view-path.js";
 
 export function catCommand(io: Io) {
-  return new Command("cat")
-    .summary("write the disk, or another file of the view, to standard output")
-    .description("Writes the bytes of PATH, one of the files that a mount of IMAGE would show, to standard output.")
-    .argument("<image>", "the image")
-    .argument("[path]", 'a file, named as "flatmount ls" does', "disk.raw")
-    .addOption(new Option("--offset <size>", "where to begin, such as 1M or 0x200 (default: the start)").argParser(sizeArgument))
-    .addOption(new Option("--length <size>", "how much at most (default: up to the end)").argParser(sizeArgument))
-    .option("--force", "write to a terminal, too")
-    .addOption(formatOption())
-    .addOption(snapshotOption())
-    .addOption(allowOption())
+  return withReadingOptions(
+    new Command("cat")
+      .summary("write the disk, or another file of the view, to standard output")
+      .description("Writes the bytes of PATH, one of the files that a mount of IMAGE would show, to standard output.")
+      .argument("<image>", "the image")
+      .argument("[path]", 'a file, named as "flatmount ls" does', "disk.raw")
+      .addOption(new Option("--offset <size>", "where to begin, such as 1M or 0x200 (default: the start)").argParser(sizeArgument))
+      .addOption(new Option("--length <size>", "how much at most (default: up to the end)").argParser(sizeArgument))
+      .option("--force", "write to a terminal, too"),
+    "image-",
+  )
     .addHelpText("after", help)
-    .action((image, path, { offset = 0, length, force, ...options }) => {
-      const view = openView({ image, options, root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
+    .action((image, path, { offset = 0, length, force, imageOffset, imageSize, ...options }) => {
+      const opening = openOptionsOf({ ...options, offset: imageOffset, size: imageSize });
+      const view = openView({ image, options: opening, root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
       try {
         const { name, file } = fileAt(findNode(view.tree, path));
         if (offset > file.size) throw new UserError(`the offset ${offset} is behind the end of ${name}, which has ${file.size} bytes`);

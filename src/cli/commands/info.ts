@@ -8,23 +8,22 @@ import { formatSize } from "../../util/size.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
-import { allowOption, formatOption, jsonOption, snapshotOption } from "../reading-options.js";
+import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { alignColumns } from "../table.js";
 
 export function infoCommand(io: Io) {
-  return new Command("info")
-    .summary("tell what an image is and holds")
-    .description(
-      "Tells the format and sizes of IMAGE, the images it is a difference to, its snapshots and partitions, and what is unusual about it.",
-    )
-    .argument("<image>", "the image")
-    .addOption(formatOption())
-    .addOption(snapshotOption())
-    .addOption(allowOption())
+  return withReadingOptions(
+    new Command("info")
+      .summary("tell what an image is and holds")
+      .description(
+        "Tells the format and sizes of IMAGE, the images it is a difference to, its snapshots and partitions, and what is unusual about it.",
+      )
+      .argument("<image>", "the image"),
+  )
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action((image, { json, ...options }) => {
-      const description = describe(image, options);
+      const description = describe(image, openOptionsOf(options));
       if (json) writeJson(io, description);
       else writeLines(io, infoLines(description));
     });
@@ -46,7 +45,12 @@ function describe(image: string, options: OpenDiskOptions): DiskDescription {
   const disk = openDisk(image, options);
   try {
     const cache = createBlockCache(CACHE_LIMIT);
-    const table = readPartitions({ size: disk.layer.size, read: (target, offset) => readDisk(disk.layer, target, offset, cache) });
+    const { layer, sectorSize } = disk;
+    const table = readPartitions({
+      size: layer.size,
+      ...(sectorSize !== undefined && { sectorSize }),
+      read: (target, offset) => readDisk(layer, target, offset, cache),
+    });
     return describeDisk(disk, table);
   } finally {
     disk.close();
@@ -93,8 +97,8 @@ function section(title: string, rows: readonly (readonly string[])[]): string[] 
 
 function chainRows({ chain }: DiskDescription): string[][] {
   if (chain.length < 2) return [];
-  const rows = chain.map(({ file, format, size }, depth) => [String(depth), format, formatSize(size), file]);
-  return [["DEPTH", "FORMAT", "SIZE", "FILE"], ...rows];
+  const rows = chain.map(({ file, format, size, found }, depth) => [String(depth), format, formatSize(size), file, found ?? "-"]);
+  return [["DEPTH", "FORMAT", "SIZE", "FILE", "FOUND"], ...rows];
 }
 
 function snapshotRows({ snapshots }: DiskDescription): string[][] {

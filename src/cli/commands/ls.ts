@@ -4,24 +4,23 @@ import { openView } from "../../tree/view.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
-import { allowOption, formatOption, jsonOption, snapshotOption } from "../reading-options.js";
+import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { findNode, shownName } from "../view-path.js";
 
 export function lsCommand(io: Io) {
-  return new Command("ls")
-    .summary("list what a mount of an image would show")
-    .description("Lists what a mount of IMAGE would show at PATH, without mounting it.")
-    .argument("<image>", "the image")
-    .argument("[path]", "where to look (default: everything at the top)", "")
-    .option("-l, --long", "with permissions, size in bytes and time of the last change")
-    .option("-R, --recursive", "with everything below, too")
-    .addOption(formatOption())
-    .addOption(snapshotOption())
-    .addOption(allowOption())
+  return withReadingOptions(
+    new Command("ls")
+      .summary("list what a mount of an image would show")
+      .description("Lists what a mount of IMAGE would show at PATH, without mounting it.")
+      .argument("<image>", "the image")
+      .argument("[path]", "where to look (default: everything at the top)", "")
+      .option("-l, --long", "with permissions, size in bytes and time of the last change")
+      .option("-R, --recursive", "with everything below, too"),
+  )
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action((image, path, { json, long, recursive, ...options }) => {
-      const view = openView({ image, options, root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
+      const view = openView({ image, options: openOptionsOf(options), root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
       try {
         const { node, path: found } = findNode(view.tree, path);
         const items = node.kind === "directory" ? itemsIn(node, "", recursive === true) : [{ path: found, node }];

@@ -5,21 +5,20 @@ import { explain } from "../../util/explain.js";
 import { hex, printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
-import { allowOption, formatOption, jsonOption, snapshotOption } from "../reading-options.js";
+import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { alignRow } from "../table.js";
 
 export function mapCommand(io: Io) {
-  return new Command("map")
-    .summary("show where the bytes of the disk are stored")
-    .description("Shows, run by run, where the bytes of the disk in IMAGE are stored: in which file of the chain, and how.")
-    .argument("<image>", "the image")
-    .addOption(formatOption())
-    .addOption(snapshotOption())
-    .addOption(allowOption())
+  return withReadingOptions(
+    new Command("map")
+      .summary("show where the bytes of the disk are stored")
+      .description("Shows, run by run, where the bytes of the disk in IMAGE are stored: in which file of the chain, and how.")
+      .argument("<image>", "the image"),
+  )
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action((image, { json, ...options }) => {
-      const disk = openDisk(image, options);
+      const disk = openDisk(image, openOptionsOf(options));
       try {
         const extents = diskExtents(disk.layer);
         if (json) writeJsonArray(io, mapElements(extents));

@@ -8,7 +8,7 @@ import { transportNames } from "../../fuse/transport.js";
 import { formatSize } from "../../util/size.js";
 import type { Io } from "../io.js";
 import { type MountOptions, parseId, parseMode, parseMountOptions } from "../mount-options.js";
-import { allowOption, formatOption, jsonOption, sizeArgument, snapshotOption } from "../reading-options.js";
+import { jsonOption, sizeArgument, openOptionsOf, withReadingOptions } from "../reading-options.js";
 
 const DEFAULT_CACHE = 32 * 2 ** 20;
 
@@ -20,25 +20,24 @@ Examples:
 `;
 
 export function mountCommand(io: Io) {
-  return new Command("mount")
-    .summary("show a disk image as one flat raw file")
-    .description("Shows the disk in IMAGE as MOUNTPOINT/disk.raw, its partitions beside it. Returns when it can be read.")
-    .argument("<image>", "the image")
-    .argument(
-      "[mountpoint]",
-      "a directory, made if it is missing, or a regular file, which then is the disk (default: a folder beside the image)",
-    )
-    .addOption(formatOption())
-    .addOption(snapshotOption())
-    .addOption(allowOption())
-    .option("--allow-other", "let other users see the mount")
-    .option("--uid <number>", "owner of what is shown (default: you)", parseId)
-    .option("--gid <number>", "group of what is shown (default: yours)", parseId)
-    .option("--mode <octal>", "permissions of the files, such as 0400 (default: 0444)", parseMode)
-    .option("--cache <size>", "memory for unpacked blocks (default: 32M)", sizeArgument)
-    .addOption(new Option("--transport <name>", "how the kernel is spoken to").choices(transportNames))
-    .option("--foreground", "do not detach; stop with Ctrl-C")
-    .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", parseMountOptions)
+  return withReadingOptions(
+    new Command("mount")
+      .summary("show a disk image as one flat raw file")
+      .description("Shows the disk in IMAGE as MOUNTPOINT/disk.raw, its partitions beside it. Returns when it can be read.")
+      .argument("<image>", "the image")
+      .argument(
+        "[mountpoint]",
+        "a directory, made if it is missing, or a regular file, which then is the disk (default: a folder beside the image)",
+      )
+      .option("--allow-other", "let other users see the mount")
+      .option("--uid <number>", "owner of what is shown (default: you)", parseId)
+      .option("--gid <number>", "group of what is shown (default: yours)", parseId)
+      .option("--mode <octal>", "permissions of the files, such as 0400 (default: 0444)", parseMode)
+      .option("--cache <size>", "memory for unpacked blocks (default: 32M)", sizeArgument)
+      .addOption(new Option("--transport <name>", "how the kernel is spoken to").choices(transportNames))
+      .option("--foreground", "do not detach; stop with Ctrl-C")
+      .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", parseMountOptions),
+  )
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action(async (image, mountpoint, { o, json, foreground, ...given }) => {
@@ -59,11 +58,7 @@ export function mountCommand(io: Io) {
 function wishOf(image: string, mountpoint: string | undefined, options: Partial<MountOptions>): MountWish {
   return {
     image: resolve(image),
-    options: {
-      ...(options.format !== undefined && { format: options.format }),
-      ...(options.snapshot !== undefined && { snapshot: options.snapshot }),
-      allow: (options.allow ?? []).map((folder) => resolve(folder)),
-    },
+    options: openOptionsOf(options),
     mountpoint: resolve(mountpoint ?? defaultMountpoint(image)),
     nonempty: options.nonempty ?? false,
     ...(options.transport !== undefined && { transport: options.transport }),

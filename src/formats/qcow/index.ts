@@ -1,11 +1,14 @@
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver } from "../driver.js";
+import { backingWish } from "../qemu-names.js";
 import { readHeader } from "./header.js";
 import { MAGIC, VERSION } from "./layout.js";
 import { createMap } from "./map.js";
+import { qcowVariants } from "./variants.js";
 
 export const qcow: FormatDriver = {
   name: "qcow",
+  variants: qcowVariants,
   extensions: [".qcow", ".img"],
   probe({ head }) {
     if (head.length < 8) return false;
@@ -18,7 +21,7 @@ export const qcow: FormatDriver = {
     const { size, clusterBits, l2Bits, backingFile } = header;
     const map = createMap(source, header);
     // Version 1 has no field for the format of the backing file.
-    const parent = backingFile === undefined ? undefined : opener.parent(backingFile);
+    const parent = backingFile === undefined ? undefined : opener.parent(backingWish(source.name, backingFile));
     return {
       format: "qcow",
       name: source.name,

@@ -1,13 +1,16 @@
 import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import { backingWish, parseNameIn } from "../qemu-names.js";
 import { type Qcow2Header, readHeader } from "./header.js";
 import { limits, MAGIC } from "./layout.js";
 import { createMap } from "./map.js";
 import { findSnapshot, readSnapshots } from "./snapshots.js";
+import { qcow2Variants } from "./variants.js";
 
 export const qcow2: FormatDriver = {
   name: "qcow2",
+  variants: qcow2Variants,
   extensions: [".qcow2", ".qcow", ".img"],
   probe({ head }) {
     if (head.length < 8) return false;
@@ -27,7 +30,8 @@ export const qcow2: FormatDriver = {
     let parent: Layer | undefined;
     try {
       const map = createMap({ source, header, data, l1 });
-      parent = header.backingFile === undefined ? undefined : opener.parent(header.backingFile, header.backingFormat);
+      parent =
+        header.backingFile === undefined ? undefined : opener.parent(backingWish(source.name, header.backingFile, header.backingFormat));
       return {
         format: "qcow2",
         name: source.name,
@@ -49,7 +53,7 @@ export const qcow2: FormatDriver = {
 };
 
 function openDataFile(source: Source, { name }: { readonly name: string | undefined }, opener: Opener): Source {
-  if (name !== undefined) return opener.part(name);
+  if (name !== undefined) return opener.part(parseNameIn(source.name, name).path);
   throw new ImageError("PART_MISSING", "the image keeps its data in an external file and does not name it", { file: source.name });
 }
 

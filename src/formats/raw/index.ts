@@ -1,10 +1,12 @@
 import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver, Layer } from "../driver.js";
+import { rawVariants } from "./variants.js";
 
 /** A flat image: offset and position are the same number. Holes of a sparse file are zeros. */
 export const raw: FormatDriver = {
   name: "raw",
+  variants: rawVariants,
   extensions: [".raw", ".img", ".dd", ".bin", ".iso"],
   probe: () => true,
   open(source, _, { snapshot }) {

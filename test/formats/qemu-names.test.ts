@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseName } from "../../src/disk/names.js";
+import { parseName } from "../../src/formats/qemu-names.js";
 import { ImageError } from "../../src/util/errors.js";
 
 describe("names of files that images give", () => {

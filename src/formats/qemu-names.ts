@@ -1,11 +1,32 @@
 import { ImageError } from "../util/errors.js";
 import { quote } from "../util/text.js";
+import type { ParentWish } from "./driver.js";
 
 /** A file that an image names, understood. */
 export interface NamedFile {
   readonly path: string;
   /** The format the name itself declares (`json:{"driver":"qcow2",…}`). */
   readonly format?: string;
+}
+
+/** What `image` wishes for when it calls its backing file `name`, and perhaps declares its format. */
+export function backingWish(image: string, name: string, declared?: string): ParentWish {
+  const { path, format } = parseNameIn(image, name);
+  if (format !== undefined && declared !== undefined && format !== declared) {
+    const message = `its backing file is declared as ${quote(declared)}, and as ${quote(format)} in its name`;
+    throw new ImageError("CORRUPT", message, { file: image });
+  }
+  return { names: [path], format: format ?? declared };
+}
+
+/** `parseName`, with errors about the file `image` that holds the name. */
+export function parseNameIn(image: string, name: string): NamedFile {
+  try {
+    return parseName(name);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    throw new ImageError(error.code, error.message, { hint: error.hint, file: image, cause: error });
+  }
 }
 
 /** Options of a block device that do not change which bytes it has. */

@@ -1,0 +1,3 @@
+import type { Variant } from "../driver.js";
+
+export const xvaVariants: readonly Variant[] = [];

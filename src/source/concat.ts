@@ -1,0 +1,45 @@
+import { checkRange, type Source } from "./source.js";
+
+/** The bytes of `parts`, none of them empty, one behind the other, under `name`. Closing it closes them. Nothing in it has a descriptor of its own. */
+export function concatSource(name: string, parts: readonly Source[]): Source {
+  const starts: number[] = [];
+  let size = 0;
+  for (const part of parts) {
+    starts.push(size);
+    size += part.size;
+  }
+  /** The part that holds `position`, and where in it that is. */
+  const find = (position: number): { part: Source; at: number } => {
+    let low = 0;
+    let high = parts.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= position) low = middle;
+      else high = middle - 1;
+    }
+    return { part: parts[low] as Source, at: position - (starts[low] ?? 0) };
+  };
+  const source: Source = {
+    name,
+    size,
+    read(target, position) {
+      checkRange(source, target.length, position);
+      for (let done = 0; done < target.length; ) {
+        const { part, at } = find(position + done);
+        const length = Math.min(target.length - done, part.size - at);
+        part.read(target.subarray(done, done + length), at);
+        done += length;
+      }
+    },
+    ...(parts.some((part) => part.run) && {
+      run(position: number) {
+        const { part, at } = find(position);
+        return part.run?.(at) ?? { data: true, length: part.size - at };
+      },
+    }),
+    close() {
+      for (const part of parts) part.close();
+    },
+  };
+  return source;
+}
