@@ -9,14 +9,47 @@ import { run } from "./processes.mjs";
  * @property {string} name
  * @property {string} title
  * @property {number} size Bytes of the disk.
+ * @property {string} format As QEMU calls it.
  * @property {string} image
  * @property {string | undefined} flat The same disk as a plain file; undefined where it would be too large.
  */
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
+const TIB = 2 ** 40;
 
-export const caseNames = /** @type {const} */ (["uncompressed", "zlib", "zstd", "sparse"]);
+/**
+ * How each image is made: format and options for qemu-img, and which part of the size its disk has, since packed ones take longer.
+ * @type {Readonly<Record<string, { format: string, options: readonly string[], part: number, title: string }>>}
+ */
+const kinds = {
+  uncompressed: { format: "qcow2", options: [], part: 1, title: "qcow2, uncompressed, clusters of 64 KiB" },
+  zlib: { format: "qcow2", options: ["-c", "-o", "compression_type=zlib"], part: 0.5, title: "qcow2, zlib, clusters of 64 KiB" },
+  zstd: { format: "qcow2", options: ["-c", "-o", "compression_type=zstd"], part: 0.5, title: "qcow2, zstd, clusters of 64 KiB" },
+  vmdk: { format: "vmdk", options: ["-o", "subformat=monolithicSparse"], part: 1, title: "VMDK, monolithicSparse, grains of 64 KiB" },
+  stream: {
+    format: "vmdk",
+    options: ["-o", "subformat=streamOptimized"],
+    part: 0.5,
+    title: "VMDK, streamOptimized (zlib), grains of 64 KiB",
+  },
+  vhd: { format: "vpc", options: ["-o", "subformat=dynamic,force_size=on"], part: 1, title: "VHD, dynamic, blocks of 2 MiB" },
+  vhdx: { format: "vhdx", options: ["-o", "subformat=dynamic"], part: 1, title: "VHDX, dynamic" },
+  vdi: { format: "vdi", options: [], part: 1, title: "VDI, blocks of 1 MiB" },
+};
+
+/**
+ * Disks that almost nothing was ever written to: what counts is how long it takes to get there, and the memory that takes.
+ * @type {Readonly<Record<string, { format: string, options: readonly string[], size: number, title: string }>>}
+ */
+const sparse = {
+  sparse: { format: "qcow2", options: [], size: 16 * TIB, title: "qcow2, sparse, 16 TiB" },
+  "sparse-vmdk": { format: "vmdk", options: [], size: 2 * TIB - 64 * 1024, title: "VMDK, sparse, 2 TiB" },
+  "sparse-vhd": { format: "vpc", options: ["-o", "force_size=on"], size: 2040 * GIB, title: "VHD, sparse, 2040 GiB" },
+  "sparse-vhdx": { format: "vhdx", options: [], size: 64 * TIB, title: "VHDX, sparse, 64 TiB" },
+};
+
+export const caseNames = [...Object.keys(kinds), ...Object.keys(sparse)];
 
 /**
  * Makes what is missing.
@@ -29,8 +62,9 @@ export async function prepareCases(cache, { quick, size = quick ? 256 * MIB : 2 
   /** @type {Case[]} */
   const cases = [];
   for (const name of only) {
-    if (name === "sparse") cases.push(await sparseCase(cache));
-    else cases.push(await contentCase(cache, name, name === "uncompressed" ? size : size / 2));
+    const thin = sparse[name];
+    if (thin) cases.push(await sparseCase(cache, name, thin));
+    else cases.push(await contentCase(cache, name, size));
   }
   return cases;
 }
@@ -38,27 +72,37 @@ export async function prepareCases(cache, { quick, size = quick ? 256 * MIB : 2 
 /**
  * @param {string} cache
  * @param {string} name
- * @param {number} size
+ * @param {number} full
  * @returns {Promise<Case>}
  */
-async function contentCase(cache, name, size) {
+async function contentCase(cache, name, full) {
+  const kind = kinds[name];
+  if (!kind) throw new Error(`there is no case ${name}`);
+  const { format, options, part, title } = kind;
+  const size = full * part;
   const flat = await once(join(cache, `content-${size / MIB}M.raw`), (path) => writeContent(path, size));
-  const packed = name === "uncompressed" ? [] : ["-c", "-o", `compression_type=${name}`];
-  const image = await once(join(cache, `${name}-${size / MIB}M.qcow2`), (path) =>
-    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", ...packed, flat, path], { seconds: 1800 }),
+  const image = await once(join(cache, `${name}-${size / MIB}M.${format}`), (path) =>
+    run(["qemu-img", "convert", "-f", "raw", "-O", format, ...options, flat, path], { seconds: 1800 }),
   );
-  return { name, title: `qcow2, ${name}, ${size / MIB} MiB, clusters of 64 KiB`, size, image, flat };
+  return { name, title: `${title}, ${size / MIB} MiB`, size, format, image, flat };
 }
 
-/** A disk that almost nothing was ever written to: what counts is how long it takes to get there. */
-async function sparseCase(/** @type {string} */ cache) {
-  const size = 16 * 2 ** 40;
-  const image = await once(join(cache, "sparse-16T.qcow2"), async (path) => {
-    await run(["qemu-img", "create", "-q", "-f", "qcow2", path, String(size)]);
-    const writes = Array.from({ length: 64 }, (_, index) => ["-c", `write -q -P ${index + 1} ${Math.floor((size / 64) * index)} 1M`]);
-    await run(["qemu-io", "-f", "qcow2", ...writes.flat(), path]);
+/**
+ * @param {string} cache
+ * @param {string} name
+ * @param {(typeof sparse)[string]} kind
+ * @returns {Promise<Case>}
+ */
+async function sparseCase(cache, name, { format, options, size, title }) {
+  const image = await once(join(cache, `${name}.${format}`), async (path) => {
+    await run(["qemu-img", "create", "-q", "-f", format, ...options, path, String(size)]);
+    const writes = Array.from({ length: 64 }, (_, index) => [
+      "-c",
+      `write -q -P ${index + 1} ${Math.floor(size / 64 / MIB) * MIB * index} 1M`,
+    ]);
+    await run(["qemu-io", "-f", format, ...writes.flat(), path]);
   });
-  return { name: "sparse", title: "qcow2, sparse, 16 TiB, 64 MiB of it written", size, image, flat: undefined };
+  return { name, title: `${title}, 64 MiB of it written`, size, format, image, flat: undefined };
 }
 
 /** A tar archive of the machine's own programs and libraries, cut at `size`: neither random nor empty, and compresses like a system disk. */

@@ -12,7 +12,7 @@ import { takeAwayAll } from "./views.mjs";
 
 const usage = `Usage: scripts/bench [options]
 
-Measures flatmount and the other programs of this machine that show a qcow2 image as a flat file, in turns, and prints medians and ratios.
+Measures flatmount and the other programs of this machine that show a disk image as a flat file, in turns, and prints medians and ratios.
 
   --only CASES     of ${caseNames.join(", ")}; separated by commas
   --peers PEERS    of ${peers
@@ -82,7 +82,10 @@ function checkTools() {
 async function measureCase(sample, chosen, { samples, seconds }) {
   /** @type {import("./report.mjs").CaseResult} */
   const result = { name: sample.name, title: sample.title, peers: {} };
-  for (const { name, command } of chosen) if (command || sample.flat) result.peers[name] = { values: {}, failure: undefined };
+  const able = chosen.filter(
+    ({ formats, command }) => (formats?.includes(sample.format) ?? true) && (command ?? sample.flat) !== undefined,
+  );
+  for (const { name } of able) result.peers[name] = { values: {}, failure: undefined };
 
   /** Does `work` for every program that has not failed yet. One that fails is left out from there on. */
   const inTurn = async (/** @type {string} */ what, /** @type {(peer: import("./peers.mjs").Peer) => Promise<void>} */ work) => {

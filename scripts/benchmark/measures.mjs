@@ -58,7 +58,8 @@ export async function takeSample(peer, sample, seconds) {
 
   if (peer.info) add(values, { info: await milliseconds(peer.info(sample.image)) });
   if (!sample.flat) {
-    await inView(async () => ({}));
+    // So many that every table of a large disk is wanted at some time.
+    await inView(async ({ file }) => ({ random16: await random(file, sample.size, 16, 60, 100_000) }));
     return values;
   }
   await inView(async ({ file }) => ({ sequentialCold: await sequential(file), sequentialWarm: await sequential(file) }));
@@ -108,12 +109,19 @@ async function sequential(/** @type {string} */ file) {
  * Reads per second. Each job has a part of the disk to itself and reads no block twice, so no read is answered by the kernel's cache, and a fast
  * program gets no more hits than a slow one.
  */
-async function random(/** @type {string} */ file, /** @type {number} */ size, /** @type {number} */ jobs, /** @type {number} */ seconds) {
+async function random(
+  /** @type {string} */ file,
+  /** @type {number} */ size,
+  /** @type {number} */ jobs,
+  /** @type {number} */ seconds,
+  reads = 0,
+) {
   const part = Math.floor(size / jobs / 4096) * 4096;
   const { stdout } = await run([
     "fio",
     ...["--name=random", `--filename=${file}`, "--readonly", "--rw=randread", "--bs=4k", "--ioengine=psync", "--thread"],
     ...[`--numjobs=${jobs}`, `--size=${part}`, `--offset_increment=${part}`, `--runtime=${seconds}`],
+    ...(reads > 0 ? [`--number_ios=${Math.ceil(reads / jobs)}`] : []),
     ...["--randseed=1", "--invalidate=0", "--group_reporting", "--output-format=json"],
   ]);
   return JSON.parse(stdout).jobs[0].read.iops;

@@ -10,7 +10,8 @@ import { versionOf } from "./processes.mjs";
  * @property {string | undefined} version Undefined if it is not installed.
  * @property {"directory" | "file"} mountpoint What it mounts over.
  * @property {string} disk Name of the flat disk below the mount point; empty where that is the disk.
- * @property {(image: string, mountpoint: string) => readonly string[]} [command] Absent for the plain file.
+ * @property {readonly string[]} [formats] What it reads, as QEMU calls it; everything without.
+ * @property {(image: string, mountpoint: string, format: string) => readonly string[]} [command] Absent for the plain file.
  * @property {((mountpoint: string) => readonly string[]) | "terminate"} [stop]
  * @property {(image: string) => readonly string[]} [info] Tells about an image without mounting it.
  */
@@ -35,10 +36,10 @@ export const peers = [
     version: versionOf(["qemu-storage-daemon", "--version"]),
     mountpoint: "file",
     disk: "",
-    command: (image, mountpoint) => [
+    command: (image, mountpoint, format) => [
       "qemu-storage-daemon",
       ...["--blockdev", `driver=file,node-name=file,filename=${image},read-only=on`],
-      ...["--blockdev", "driver=qcow2,node-name=disk,file=file,read-only=on"],
+      ...["--blockdev", `driver=${format},node-name=disk,file=file,read-only=on`],
       ...["--export", `type=fuse,id=export,node-name=disk,mountpoint=${mountpoint},writable=off`],
     ],
     stop: "terminate",
@@ -49,9 +50,30 @@ export const peers = [
     version: versionOf(["qcowmount", "-V"]),
     mountpoint: "directory",
     disk: "qcow1",
+    formats: ["qcow2"],
     command: (image, mountpoint) => ["qcowmount", image, mountpoint],
     stop: umount,
     info: (image) => ["qcowinfo", image],
+  },
+  {
+    name: "vmdkmount",
+    version: versionOf(["vmdkmount", "-V"]),
+    mountpoint: "directory",
+    disk: "vmdk1",
+    formats: ["vmdk"],
+    command: (image, mountpoint) => ["vmdkmount", image, mountpoint],
+    stop: umount,
+    info: (image) => ["vmdkinfo", image],
+  },
+  {
+    name: "vhdimount",
+    version: versionOf(["vhdimount", "-V"]),
+    mountpoint: "directory",
+    disk: "vhdi1",
+    formats: ["vpc", "vhdx"],
+    command: (image, mountpoint) => ["vhdimount", image, mountpoint],
+    stop: umount,
+    info: (image) => ["vhdiinfo", image],
   },
   {
     // nbdfuse starts qemu-nbd itself and talks to it over a unix socket. 4 connections are what its manual advises.
@@ -59,7 +81,7 @@ export const peers = [
     version: versionOf(["qemu-nbd", "--version"]) && versionOf(["nbdfuse", "--version"]),
     mountpoint: "directory",
     disk: "disk",
-    command: (image, mountpoint) => [
+    command: (image, mountpoint, format) => [
       "nbdfuse",
       "-r",
       "-C",
@@ -71,7 +93,7 @@ export const peers = [
       "-e",
       "8",
       "-f",
-      "qcow2",
+      format,
       image,
       "]",
     ],

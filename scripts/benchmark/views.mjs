@@ -26,7 +26,7 @@ const active = new Map();
  * @param {import("./images.mjs").Case} sample
  * @returns {Promise<View>}
  */
-export async function openView(peer, { image, flat, size }) {
+export async function openView(peer, { image, flat, size, format }) {
   if (!peer.command) return { file: flat ?? image, mark: "", firstByte: Number.NaN, stop: async () => undefined };
   const mark = randomUUID();
   const directory = mkdtempSync(join(tmpdir(), "flatmount-bench-"));
@@ -38,7 +38,7 @@ export async function openView(peer, { image, flat, size }) {
 
   const deadline = new Promise((resolve) => setTimeout(() => resolve(false), START_LIMIT).unref());
   const begin = performance.now();
-  const server = start(peer.command(image, mountpoint), mark);
+  const server = start(peer.command(image, mountpoint, format), mark);
   try {
     while (!(await Promise.race([isReadable(file, size), deadline]))) {
       if (server.failed)

@@ -35,7 +35,8 @@ const byName: Readonly<Record<FormatName, FormatDriver>> = {
   vmdk,
   xva,
 };
-const drivers = formatNames.map((name) => byName[name]);
+/** In the order in which they look at a file. */
+export const drivers: readonly FormatDriver[] = formatNames.map((name) => byName[name]);
 
 /** What other programs call some of them. */
 const aliases: ReadonlyMap<string, string> = new Map([["vpc", "vhd"]]);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { transportNames } from "../../src/fuse/transport.js";
+import { disksMatrix } from "../formats/disks-matrix.js";
 import { qcow2Matrix } from "../formats/qcow2-matrix.js";
 import { fingerprint } from "../support/hash.js";
 import { describeMounts, type Mounts, useMounts } from "../support/mount.js";
@@ -20,11 +21,11 @@ describeMounts("images written by QEMU, mounted", () => {
     const directory = tempDirectory();
     const transports = transportNames.map(useMounts);
 
-    test.each(qcow2Matrix)("$name", async ({ name, build }) => {
+    test.each([...qcow2Matrix, ...disksMatrix])("$name", async ({ name, build }) => {
       const home = join(directory, name);
       mkdirSync(home);
-      const { image, snapshot } = build(home);
-      const expected = flat(image, { snapshot });
+      const { image, snapshot, whole = image } = build(home);
+      const expected = flat(whole, { snapshot });
       const before = fingerprint(home);
 
       const views = await Promise.all(transports.map((mounts) => throughMount(mounts, image, snapshot)));

@@ -1,14 +1,19 @@
-// Ways to make qcow2 images with QEMU's own programs, used for a while. Made with seeds: the same ones on every run.
+// Ways to make images with QEMU's own programs, used for a while. Made with seeds: the same ones on every run.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { activity } from "./activity.js";
 import { mixed, noise } from "./content.js";
-import { type CreateOptions, change, createImage, qemuImg, type Step } from "./qemu.js";
+import { type CreateOptions, change, createImage, type QemuFormat, qemuImg, type Step } from "./qemu.js";
 
 export interface MatrixImage {
   readonly name: string;
   /** Makes the image and all it needs below `directory`, which is empty and the image's own. */
-  build(directory: string): { readonly image: string; readonly snapshot?: string };
+  build(directory: string): {
+    readonly image: string;
+    readonly snapshot?: string;
+    /** What `qemu-img` is to read instead, where it cannot read `image`. */
+    readonly whole?: string;
+  };
 }
 
 export const MIB = 2 ** 20;
@@ -28,7 +33,7 @@ interface Plain {
   readonly cluster?: number;
   readonly options?: Options;
   readonly also?: Parameters<typeof activity>[0]["also"];
-  readonly format?: "qcow2" | "qcow";
+  readonly format?: QemuFormat;
   /** Done before and after the usual activity. */
   readonly before?: readonly Step[];
   readonly after?: readonly Step[];
@@ -68,7 +73,7 @@ export function converted(name: string, args: readonly string[], content: () => 
 export interface Link {
   readonly file: string;
   readonly size?: number;
-  readonly format?: "qcow2" | "qcow" | "raw";
+  readonly format?: QemuFormat;
   /** The name to record instead of `file`, as the next one's backing file. */
   readonly as?: (directory: string) => string;
   readonly options?: Options;

@@ -24,8 +24,11 @@ export function qemuImg(...args: readonly string[]): string {
   return run("qemu-img", args);
 }
 
+/** What QEMU can write, as it calls it. */
+export type QemuFormat = "qcow2" | "qcow" | "raw" | "vmdk" | "vpc" | "vhdx" | "vdi" | "qed" | "parallels";
+
 export interface CreateOptions {
-  readonly format?: "qcow2" | "qcow" | "raw";
+  readonly format?: QemuFormat;
   /** `-o`, such as `{ cluster_size: 4096 }`. */
   readonly options?: Readonly<Record<string, string | number>>;
   readonly backing?: string;
