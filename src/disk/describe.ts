@@ -1,4 +1,6 @@
 import type { Layer, LayerFacts, SnapshotFacts } from "../formats/driver.js";
+import type { Container, ContainerFacts } from "../containers/container.js";
+import type { ImageError } from "../util/errors.js";
 import type { OpenedDisk } from "./open.js";
 import type { Finding } from "./parents.js";
 import type { Partition, PartitionTable } from "./partitions/read.js";
@@ -24,13 +26,26 @@ export interface DiskDescription {
   }[];
   /** Every file that was opened for it. */
   readonly files: readonly { readonly path: string; readonly size: number; readonly allocated: number }[];
+  /** The file system or archive that the whole disk is, where its files are shown. */
+  readonly contents?: { readonly format: string; readonly variant?: string; readonly details: ContainerFacts["details"] };
   readonly partitionTable?: { readonly scheme: string; readonly sectorSize: number; readonly id?: string };
   readonly partitions: readonly (Partition & { readonly file: string })[];
   /** What is unusual, one sentence each. */
   readonly notes: readonly string[];
 }
 
-export function describeDisk({ layer, files, findings }: OpenedDisk, table: PartitionTable | undefined): DiskDescription {
+/** What was found on the disk: a container, or why there is none. */
+export interface DiskContents {
+  readonly container?: Container;
+  readonly failure?: ImageError;
+}
+
+export function describeDisk(
+  { layer, files, findings }: OpenedDisk,
+  table: PartitionTable | undefined,
+  { container, failure }: DiskContents = {},
+): DiskDescription {
+  const held = container?.facts();
   const chain = chainOf(layer);
   const { variant, details, snapshots } = layer.facts();
   const [image] = files;
@@ -47,6 +62,10 @@ export function describeDisk({ layer, files, findings }: OpenedDisk, table: Part
       return { file: each.name, format: each.format, size: each.size, ...(finding && { found: wordsOf(finding) }) };
     }),
     files: files.map(({ path, size, allocated }) => ({ path, size, allocated })),
+    ...(container &&
+      held && {
+        contents: { format: container.format, details: held.details, ...(held.variant !== undefined && { variant: held.variant }) },
+      }),
     ...(table && {
       partitionTable: { scheme: table.scheme, sectorSize: table.sectorSize, ...(table.id !== undefined && { id: table.id }) },
     }),
@@ -54,6 +73,8 @@ export function describeDisk({ layer, files, findings }: OpenedDisk, table: Part
     notes: [
       ...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer || !isThere(each) ? note : `${each.name}: ${note}`))),
       ...(table?.notes ?? []),
+      ...(held?.notes ?? []),
+      ...(failure ? [`Its files cannot be shown: ${failure.message}.`] : []),
     ],
   };
 }

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
+import { type Dir, opendirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Extent, Identity, Layer, ParentWish } from "../formats/driver.js";
 import { ImageError } from "../util/errors.js";
+import { explain } from "../util/explain.js";
 import { quote } from "../util/text.js";
 import { type Candidate, candidatesFor, foldersOf, type Place } from "./places.js";
 
@@ -60,13 +61,16 @@ export function findParent(
   throw denial ?? (others[0] === undefined ? missing(image, wish) : another(image, others[0], identity));
 }
 
-/** The one file in the image's and the given folders that has the identity. */
+/** The one file in the image's and the given folders that has the identity. What is one file under several names counts once. */
 function scan(image: string, identity: Identity, search: readonly string[], files: ParentFiles): string | undefined {
   const found: string[] = [];
+  const seen = new Set([inodeOf(image)]);
   for (const folder of new Set([...foldersOf(image), ...search])) {
     for (const name of namesIn(folder)) {
       const path = join(folder, name);
-      if (path === image || files.reach({ path, place: "identity" }) !== true) continue;
+      const inode = inodeOf(path);
+      if (inode === undefined || seen.has(inode) || files.reach({ path, place: "identity" }) !== true) continue;
+      seen.add(inode);
       if (has(files.identities(path, undefined), identity)) found.push(path);
     }
     if (found.length > 0) break;
@@ -76,13 +80,33 @@ function scan(image: string, identity: Identity, search: readonly string[], file
   throw new ImageError("PART_MISSING", message, { file: image, hint: "Choose one with --parent FILE." });
 }
 
+/** Names of files and links, `SCAN_LIMIT` at most, in order; none if the folder cannot be looked through. */
 function namesIn(folder: string): readonly string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
-    .slice(0, SCAN_LIMIT)
-    .map(({ name }) => name)
-    .sort();
+  let directory: Dir;
+  try {
+    directory = opendirSync(folder);
+  } catch {
+    return [];
+  }
+  try {
+    const names: string[] = [];
+    for (let entry = directory.readSync(); entry && names.length < SCAN_LIMIT; entry = directory.readSync()) {
+      if (entry.isFile() || entry.isSymbolicLink()) names.push(entry.name);
+    }
+    return names.sort();
+  } finally {
+    directory.closeSync();
+  }
+}
+
+/** What a regular file is the same by, links followed; undefined for anything else. */
+function inodeOf(path: string): string | undefined {
+  try {
+    const stat = statSync(path);
+    return stat.isFile() ? `${stat.dev}:${stat.ino}` : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function has(identities: readonly Identity[], { kind, value }: Identity): boolean {
@@ -114,7 +138,7 @@ export function missingLayer(name: string, error: ImageError): Layer {
     name,
     size: Number.MAX_SAFE_INTEGER,
     map: (_, length): Extent => ({ kind: "damaged", length, error }),
-    facts: () => ({ details: {}, notes: [`Degraded: ${error.message}. What it holds cannot be read.`] }),
+    facts: () => ({ details: {}, notes: [`Degraded: ${explain(error)}. What it holds cannot be read.`] }),
     close: () => undefined,
   };
 }

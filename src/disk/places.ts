@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 
 /** How a file came to be taken for the one that an image names. */
@@ -41,11 +41,14 @@ export function candidatesFor(image: string, name: string, search: readonly stri
   ];
 }
 
-/** The paths that a relative name may mean. A backslash may be part of a name here, so that is tried first. */
+/** The paths that a relative name may mean. Brackets and backslashes may be part of a name here, so that is tried first. */
 function waysFrom(folder: string, name: string): readonly string[] {
   const plain = join(folder, name);
-  const inDatastore = /^\[[^\]]*\]\s*(?:.*?)([^/]+\/[^/]+)$/.exec(name)?.[1];
-  if (inDatastore !== undefined) return [plain, join(folder, "..", inDatastore)];
+  const datastore = /^\[[^\]]*\]\s*/.exec(name)?.[0];
+  // A datastore has a folder for every machine.
+  if (datastore !== undefined && name.includes("/", datastore.length)) {
+    return [plain, join(folder, "..", ...name.slice(datastore.length).split("/").slice(-2))];
+  }
   if (!name.includes("\\") || isWindowsAbsolute(name)) return [plain];
   return [plain, join(folder, name.replaceAll("\\", "/"))];
 }
@@ -54,13 +57,18 @@ function isWindowsAbsolute(name: string): boolean {
   return /^(?:[A-Za-z]:|\\\\)/.test(name);
 }
 
-/** The file's own name at the end of a path of any system. */
+/** The file's own name at the end of a path of any system; empty if there is none. */
 function lastPart(name: string): string {
   const portable = name.includes("/") && !isWindowsAbsolute(name) ? name : name.replaceAll("\\", "/");
-  const last = basename(portable.replace(/^\[[^\]]*\]\s*/, ""));
+  const last = basename(portable);
   return last === "." || last === ".." ? "" : last;
 }
 
+/** The path without links; as it is where that cannot be told. */
 function realOr(path: string): string {
-  return existsSync(path) ? realpathSync(path) : path;
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }

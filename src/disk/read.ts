@@ -1,6 +1,9 @@
 import type { Extent, Layer } from "../formats/driver.js";
 import type { BlockCache } from "./cache.js";
 
+/** What can be read: a disk, or anything else that tells where its bytes are. */
+export type Mapped = Pick<Layer, "size" | "map" | "parent">;
+
 /** Where a run of the disk is in the end, after walking the chain. */
 export interface Located {
   /** Never `parent` while the layer it came from has one. `parent` here means: in no image of the chain, so zeros. */
@@ -10,8 +13,8 @@ export interface Located {
 }
 
 /** Follows `parent` extents down the chain. `length` ≥ 1; `offset` < `layer.size`. */
-export function locate(layer: Layer, offset: number, length: number): Located {
-  let current = layer;
+export function locate(layer: Mapped, offset: number, length: number): Located {
+  let current: Mapped = layer;
   let at = offset;
   let left = length;
   for (let depth = 0; ; depth += 1) {
@@ -25,7 +28,7 @@ export function locate(layer: Layer, offset: number, length: number): Located {
 }
 
 /** Fills `target` with the disk's bytes from `offset` on; the range lies in the disk. Throws what the images throw for the range, never guesses. */
-export function readDisk(layer: Layer, target: Uint8Array, offset: number, cache: BlockCache): void {
+export function readDisk(layer: Mapped, target: Uint8Array, offset: number, cache: BlockCache): void {
   let done = 0;
   while (done < target.length) {
     const { extent } = locate(layer, offset + done, target.length - done);

@@ -15,7 +15,19 @@ export function modeOf(node: Node): number {
 /** Bytes of a node, as stat shows them. */
 export function sizeOf(node: Node): number {
   if (node.kind === "file") return node.file.size;
-  return node.kind === "symlink" ? Buffer.byteLength(node.target) : 4096;
+  if (node.kind === "symlink") return Buffer.byteLength(node.target);
+  return node.kind === "directory" ? 4096 : 0;
+}
+
+export function linksOf({ kind, links }: Node): number {
+  return links ?? (kind === "directory" ? 2 : 1);
+}
+
+/** The kernel's 32-bit form of a device number (new_encode_dev in linux/kdev_t.h). */
+function deviceOf(node: Node): number {
+  if (!("device" in node) || !node.device) return 0;
+  const { major, minor } = node.device;
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }
 
 /** Units of 512 bytes that are stored; holes are not. */
@@ -33,8 +45,9 @@ export function writeAttributes(view: DataView, at: number, node: Node, { uid, g
   for (const time of [attr.atime, attr.mtime, attr.ctime]) setUint64(view, at + time, seconds);
   for (const time of [attr.atimensec, attr.mtimensec, attr.ctimensec]) view.setUint32(at + time, nanoseconds, little);
   view.setUint32(at + attr.mode, modeOf(node), little);
-  view.setUint32(at + attr.nlink, node.kind === "directory" ? 2 : 1, little);
-  view.setUint32(at + attr.uid, uid, little);
-  view.setUint32(at + attr.gid, gid, little);
+  view.setUint32(at + attr.nlink, linksOf(node), little);
+  view.setUint32(at + attr.uid, node.uid ?? uid, little);
+  view.setUint32(at + attr.gid, node.gid ?? gid, little);
+  view.setUint32(at + attr.rdev, deviceOf(node), little);
   view.setUint32(at + attr.blksize, 4096, little);
 }

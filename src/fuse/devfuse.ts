@@ -7,7 +7,7 @@ import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from ".
 import { mountAt } from "./mountinfo.js";
 import { takeWorker, workerCount } from "./pool.js";
 import { fileTypes } from "./protocol.js";
-import type { MountRequest, Transport } from "./transport.js";
+import { accessOptions, type MountRequest, type Transport } from "./transport.js";
 import type { WorkerMessage, WorkerTask } from "./worker.js";
 
 const log = debug("devfuse");
@@ -58,14 +58,7 @@ function attach(native: Binding, request: MountRequest): Attached {
   if (process.geteuid?.() !== 0) return throughHelper();
   const device = openDevice();
   const rootmode = fileTypes[request.tree.root.kind].toString(8);
-  const data = [
-    `fd=${device}`,
-    `rootmode=${rootmode}`,
-    "user_id=0",
-    "group_id=0",
-    "default_permissions",
-    ...(request.allowOther ? ["allow_other"] : []),
-  ];
+  const data = [`fd=${device}`, `rootmode=${rootmode}`, "user_id=0", "group_id=0", ...(request.allowOther ? accessOptions : [])];
   try {
     native.mount(request.source, mountpoint, "fuse.flatmount", MOUNT_FLAGS, data.join(","));
   } catch (error) {

@@ -4,7 +4,7 @@ import { accessSync, closeSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Binding } from "../native/binding.js";
 import { UserError } from "../util/errors.js";
-import type { MountRequest } from "./transport.js";
+import { accessOptions, type MountRequest } from "./transport.js";
 
 /** The path of fusermount3, or of libfuse 2's fusermount, or undefined if neither is installed. */
 export function fusermountProgram(): string | undefined {
@@ -27,10 +27,9 @@ export function mountWithFusermount(native: Binding, { mountpoint, source, allow
     "ro",
     "nosuid",
     "nodev",
-    "default_permissions",
     "subtype=flatmount",
     `fsname=${source.replace(/[\\,]/g, "\\$&")}`,
-    ...(allowOther ? ["allow_other"] : []),
+    ...(allowOther ? accessOptions : []),
   ];
   const [ours, theirs] = native.socketPair();
   try {

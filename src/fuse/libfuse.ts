@@ -8,11 +8,11 @@ import type Fuse from "fuse-native";
 import { type DirectoryNode, type Node, nodeAt, type Tree } from "../tree/node.js";
 import { debug } from "../util/debug.js";
 import { systemCode, UserError } from "../util/errors.js";
-import { blocksOf, modeOf, type Owner, sizeOf } from "./attributes.js";
+import { blocksOf, linksOf, modeOf, type Owner, sizeOf } from "./attributes.js";
 import { errnoOf } from "./errno.js";
 import { errorTeller } from "./error-teller.js";
 import { VALID } from "./protocol.js";
-import type { MountRequest, Transport } from "./transport.js";
+import { accessOptions, type MountRequest, type Transport } from "./transport.js";
 import { detach, unmount } from "./unmount.js";
 
 const log = debug("libfuse");
@@ -120,10 +120,9 @@ function optionsOf({ source, allowOther }: MountRequest): string {
     // The daemon has looked into the directory already, as far as the user wanted it.
     "nonempty",
     "subtype=flatmount",
-    "default_permissions",
     "kernel_cache",
     ...["attr_timeout", "entry_timeout", "negative_timeout"].map((name) => `${name}=${VALID}`),
-    ...(allowOther ? ["allow_other"] : []),
+    ...(allowOther ? accessOptions : []),
   ].join(",");
   const withSource = (name: string) => `${options},fsname=${name.replace(/[\\,]/g, "\\$&")}`;
   // A name has at most 255 bytes, so it fits even if all of them are escaped.
@@ -207,10 +206,10 @@ function statOf(node: Node, { uid, gid }: Owner): Fuse.Stat {
   const time = Math.max(0, node.modified);
   return {
     mode: modeOf(node),
-    uid,
-    gid,
+    uid: node.uid ?? uid,
+    gid: node.gid ?? gid,
     size: sizeOf(node),
-    nlink: node.kind === "directory" ? 2 : 1,
+    nlink: linksOf(node),
     blksize: 4096,
     blocks: blocksOf(node),
     atime: time,

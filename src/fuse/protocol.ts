@@ -92,6 +92,7 @@ export const attr = {
   nlink: 64,
   uid: 68,
   gid: 72,
+  rdev: 76,
   blksize: 80,
 } as const;
 /** fuse_attr_out */
@@ -116,7 +117,15 @@ export const whence = { SEEK_DATA: 3, SEEK_HOLE: 4 } as const;
 export const statfsOut = { size: 80, blocks: 0, files: 24, bsize: 40, namelen: 44, frsize: 48 } as const;
 
 /** File types, as in the upper bits of a mode (inode(7)); a dirent has them shifted right by 12. */
-export const fileTypes = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
+export const fileTypes = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  "character device": 0o020000,
+  "block device": 0o060000,
+  fifo: 0o010000,
+  socket: 0o140000,
+} as const;
 
 /** What an image shows never changes, so the kernel may keep what it was told: for a day, in seconds. */
 export const VALID = 86_400;

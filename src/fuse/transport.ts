@@ -27,6 +27,12 @@ export interface Session {
   unmount(options: { readonly detach: boolean }): Promise<void>;
 }
 
+/**
+ * Mount options that let other users in, as far as modes and owners say. Without them only the user who mounted gets in, and that user may read
+ * everything: the owners of files in an image are people of another machine.
+ */
+export const accessOptions = ["allow_other", "default_permissions"] as const;
+
 /** The transports, best first. */
 export const transportNames = ["devfuse", "libfuse"] as const;
 export type TransportName = (typeof transportNames)[number];

@@ -2,6 +2,7 @@ import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, readDisk } from "../disk/read.js";
 import type { Layer } from "../formats/driver.js";
 import { memorySource } from "../source/memory.js";
+import { checkRange, type Source } from "../source/source.js";
 import type { FlatFile } from "./node.js";
 
 /** Extents counted before `allocated` gives an estimate instead: a few milliseconds' worth. */
@@ -16,6 +17,20 @@ export function diskFile(layer: Layer, cache: BlockCache, stored: number): FlatF
     allocated: once(() => countAllocated(file) ?? Math.min(layer.size, stored)),
   };
   return file;
+}
+
+/** The flat disk as what a container is opened on. Closing it closes nothing. */
+export function diskSource(layer: Layer, cache: BlockCache): Source {
+  const source: Source = {
+    name: layer.name,
+    size: layer.size,
+    read(target, position) {
+      checkRange(source, target.length, position);
+      readDisk(layer, target, position, cache);
+    },
+    close: () => undefined,
+  };
+  return source;
 }
 
 /** `size` bytes of another file from `start` on; they lie in it. */

@@ -19,6 +19,11 @@ interface NodeBase {
   readonly mode: number;
   /** Milliseconds since 1970. */
   readonly modified: number;
+  /** By number; where it is not recorded, whoever mounts owns what is shown. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** Names that it has; 1, or 2 for a directory, where it is not recorded. */
+  readonly links?: number | undefined;
 }
 
 export interface FileNode extends NodeBase {
@@ -38,7 +43,13 @@ export interface SymlinkNode extends NodeBase {
   readonly target: string;
 }
 
-export type Node = FileNode | DirectoryNode | SymlinkNode;
+/** What only a running system can use: shown for what it is. */
+export interface SpecialNode extends NodeBase {
+  readonly kind: "character device" | "block device" | "fifo" | "socket";
+  readonly device?: { readonly major: number; readonly minor: number } | undefined;
+}
+
+export type Node = FileNode | DirectoryNode | SymlinkNode | SpecialNode;
 
 export interface Entry {
   readonly name: string;

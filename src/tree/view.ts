@@ -3,7 +3,8 @@ import { describeDisk } from "../disk/describe.js";
 import { type OpenDiskOptions, type OpenedDisk, openDisk } from "../disk/open.js";
 import { type PartitionTable, readPartitions } from "../disk/partitions/read.js";
 import { harmlessJson } from "../util/text.js";
-import { diskFile, memoryFile, windowFile } from "./flat.js";
+import { contentsOf, FIRST_ITEM, openContainer } from "./contents.js";
+import { diskFile, diskSource, memoryFile, windowFile } from "./flat.js";
 import type { DirectoryNode, Entry, FileNode, FlatFile, Node, Tree } from "./node.js";
 
 /** What a view is made from; plain data, so that it can be handed to a worker. */
@@ -56,14 +57,20 @@ function diskTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: 
   const file = (id: number, content: FlatFile): FileNode => ({ kind: "file", id, mode, modified, file: content });
   const directory = (id: number, entries: readonly Entry[]): DirectoryNode => directoryNode(id, searchable(mode), modified, entries);
 
-  const info = `${harmlessJson(describeDisk(disk, table), 2)}\n`;
+  const source = diskSource(disk.layer, cache);
+  const opened = openContainer(source);
+  const appearance = { mode, directoryMode: searchable(mode), modified };
+  const contents = opened.container && contentsOf(opened.container, source, disk.layer, cache, appearance);
+  const info = `${harmlessJson(describeDisk(disk, table, opened), 2)}\n`;
   const partitions = table ? partitionEntries(table, flat, file) : [];
   const root = directory(ids.root, [
     { name: "disk.raw", node: file(ids.disk, flat) },
     { name: "info.json", node: file(ids.info, memoryFile("info.json", Buffer.from(info))) },
+    ...(contents ? [{ name: "files", node: contents.root }] : []),
     ...(partitions.length > 0 ? [{ name: "partitions", node: directory(ids.partitions, partitions) }] : []),
   ]);
-  return indexTree(root);
+  const own = indexTree(root);
+  return { root, node: (id) => (id < FIRST_ITEM ? own.node(id) : contents?.node(id)) };
 }
 
 /** A partition that reaches past the end of the disk is as long as the disk lets it be; info.json notes it. */
@@ -96,12 +103,12 @@ export function directoryNode(id: number, mode: number, modified: number, entrie
   return { kind: "directory", id, mode, modified, child: (name) => byName.get(name), entries: () => entries };
 }
 
-/** The tree below `root`, all of its nodes in memory. */
+/** The tree below `root`, all of its nodes in memory; those of a container are not among them. */
 export function indexTree(root: Node): Tree {
   const byId = new Map<number, Node>();
   const add = (node: Node): void => {
     byId.set(node.id, node);
-    if (node.kind === "directory") for (const entry of node.entries()) add(entry.node);
+    if (node.kind === "directory" && node.id < FIRST_ITEM) for (const entry of node.entries()) add(entry.node);
   };
   add(root);
   return { root, node: (id) => byId.get(id) };

@@ -55,6 +55,7 @@ interface NamedFile {
 
 function fileAt({ path, node }: Found): NamedFile {
   if (node.kind === "file") return { name: printable(path), file: node.file };
+  if (node.kind !== "directory") throw new UserError(`${quote(path)} is a ${node.kind}: it has no content`);
   const named = path === "" ? "the top of the view" : quote(path);
   throw new UserError(`${named} is a directory`, `There are in it: ${namesIn(node.entries())}.`);
 }

@@ -4,6 +4,8 @@ import { type DiskDescription, describeDisk } from "../../disk/describe.js";
 import { type OpenDiskOptions, openDisk } from "../../disk/open.js";
 import { readPartitions } from "../../disk/partitions/read.js";
 import { readDisk } from "../../disk/read.js";
+import { openContainer } from "../../tree/contents.js";
+import { diskSource } from "../../tree/flat.js";
 import { formatSize } from "../../util/size.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
@@ -51,7 +53,7 @@ function describe(image: string, options: OpenDiskOptions): DiskDescription {
       ...(sectorSize !== undefined && { sectorSize }),
       read: (target, offset) => readDisk(layer, target, offset, cache),
     });
-    return describeDisk(disk, table);
+    return describeDisk(disk, table, openContainer(diskSource(layer, cache)));
   } finally {
     disk.close();
   }
@@ -70,15 +72,21 @@ function infoLines(description: DiskDescription): string[] {
 }
 
 function factsOf(description: DiskDescription): (readonly [label: string, value: string])[] {
-  const { image, format, variant, size, allocated, details, partitionTable } = description;
+  const { image, format, variant, size, allocated, details, contents, partitionTable } = description;
   return [
     ["image", image],
     ["format", variant === undefined ? format : `${format}, ${variant}`],
     ["disk size", exactSize(size)],
     ["stored size", exactSize(allocated)],
     ...Object.entries(details).map(([name, value]) => [name, detailText(name, value)] as const),
+    ...(contents ? contentsRows(contents) : []),
     ...(partitionTable ? [] : [["partitions", "none"] as const]),
   ];
+}
+
+function contentsRows({ format, variant, details }: NonNullable<DiskDescription["contents"]>): (readonly [string, string])[] {
+  const rows = Object.entries(details).map(([name, value]) => [name, detailText(name, value)] as const);
+  return [["holds", variant === undefined ? format : `${format}, ${variant}`], ...rows];
 }
 
 /** Details are named in the format's own terms: those that are called sizes are in bytes. */

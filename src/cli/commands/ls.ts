@@ -62,7 +62,15 @@ function* shortLines(items: Iterable<Item>): Generator<string> {
   for (const { path, node } of items) yield shownName({ name: path, node });
 }
 
-const typeLetters = { directory: "d", file: "-", symlink: "l" } as const satisfies Record<Node["kind"], string>;
+const typeLetters = {
+  directory: "d",
+  file: "-",
+  symlink: "l",
+  "character device": "c",
+  "block device": "b",
+  fifo: "p",
+  socket: "s",
+} as const satisfies Record<Node["kind"], string>;
 
 /** Wide enough for 10 TB: lines are written as they are found, so the widest is not known. */
 const SIZE_WIDTH = 13;

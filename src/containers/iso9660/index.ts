@@ -1,0 +1,240 @@
+// ISO 9660 (ECMA-119) with Rock Ridge, Joliet, ISO 9660:1999 and High Sierra, as a tree of names.
+import { LRUCache } from "lru-cache";
+import { mapOfPieces } from "../../formats/pieces.js";
+import { readBytes, type Source } from "../../source/source.js";
+import { ImageError } from "../../util/errors.js";
+import type { Container, ContainerDriver, Content, Item, ItemKind } from "../container.js";
+import { type DirectoryRecord, decodeRecord } from "./record.js";
+import { type RockRidge, readRockRidge } from "./rock-ridge.js";
+import { sectionPiece } from "./sections.js";
+import { suspSkip, systemUseEntries } from "./susp.js";
+import { damagedIso, readVolumes, SECTOR, type Volume } from "./volume.js";
+import { zisofsContent } from "./zisofs.js";
+
+/** Bytes of one directory: some millions of entries. */
+const DIRECTORY_LIMIT = 512 * 2 ** 20;
+
+/** Directories whose entries are kept in memory, by the number of entries. */
+const KEPT_ENTRIES = 400_000;
+
+/** Records that one file may go on over: more than 8 TiB. */
+const SECTION_LIMIT = 2048;
+
+/** Which names are shown. */
+export type Names = "rock-ridge" | "joliet" | "plain";
+
+export const iso9660: ContainerDriver = {
+  name: "iso9660",
+  probe: (disk) => readVolumes(disk).length > 0,
+  open: (disk) => openIso(disk),
+};
+
+/** Opens the tree; `names` chooses among the several that a disc may have, the best one without. */
+export function openIso(disk: Source, names?: Names): Container {
+  const volumes = readVolumes(disk);
+  const { volume, skip } = chooseVolume(disk, volumes, names);
+  return isoContainer(disk, volumes, volume, skip);
+}
+
+/** Rock Ridge says most; then Joliet, then the long names of 1999, then the plain ones. */
+function chooseVolume(disk: Source, volumes: readonly Volume[], names: Names | undefined): { volume: Volume; skip: number | undefined } {
+  const primary = volumes.find(({ kind }) => kind === "primary" || kind === "high sierra");
+  const skip = primary && primary.kind === "primary" ? suspSkip(rootSelf(disk, primary).systemUse) : undefined;
+  const joliet = volumes.find(({ kind }) => kind === "joliet");
+  const enhanced = volumes.find(({ kind }) => kind === "enhanced");
+  const choices: Record<Names, Volume | undefined> = { "rock-ridge": skip === undefined ? undefined : primary, joliet, plain: primary };
+  const volume = names ? choices[names] : (choices["rock-ridge"] ?? joliet ?? enhanced ?? primary);
+  if (volume) return { volume, skip: volume === primary && names !== "plain" ? skip : undefined };
+  throw new ImageError("UNSUPPORTED", names ? `the disc has no ${names} names` : "the disc has no primary volume", { file: disk.name });
+}
+
+/** The "." of the root directory. */
+function rootSelf(disk: Source, volume: Volume): DirectoryRecord {
+  const root = decodeRecord(readBytes(disk, volume.rootRecord, 34), 0, volume.rootRecord, volume);
+  return selfOf(disk, root.section.position, volume) ?? root;
+}
+
+/** The "." record that every directory begins with; undefined if nothing of the kind is at `position`. */
+function selfOf(disk: Source, position: number, volume: Volume): DirectoryRecord | undefined {
+  if (position <= 0 || position + 34 > disk.size) return undefined;
+  const sector = readBytes(disk, position, Math.min(SECTOR, disk.size - position));
+  const length = sector[0] ?? 0;
+  if (length < 34 || length > sector.length) return undefined;
+  const record = decodeRecord(sector, 0, position, volume);
+  return record.name === "." ? record : undefined;
+}
+
+function isoContainer(disk: Source, volumes: readonly Volume[], volume: Volume, skip: number | undefined): Container {
+  const notes: string[] = [];
+  const listings = new LRUCache<number, ReadonlyMap<string, Item>>({ maxSize: KEPT_ENTRIES, sizeCalculation: (list) => list.size + 1 });
+
+  const rockRidgeOf = ({ systemUse }: DirectoryRecord): RockRidge =>
+    skip === undefined ? {} : readRockRidge(systemUseEntries(disk, systemUse, skip, volume.blockSize));
+
+  /** Directories are numbered by where they begin: one that is reached twice is one. */
+  const directoryItem = (position: number): Item | undefined => {
+    const self = selfOf(disk, position, volume);
+    if (!self) return undefined;
+    const rock = rockRidgeOf(self);
+    return { ...attributesOf(self, rock), id: directoryId(position), kind: "directory", size: self.section.size };
+  };
+
+  const fileItem = (record: DirectoryRecord, rock: RockRidge, size: number): Item => ({
+    ...attributesOf(record, rock),
+    id: fileId(record.position),
+    kind: kindOf(rock.mode),
+    size: rock.packed?.size ?? size,
+    ...(rock.target !== undefined && { target: rock.target }),
+    ...(rock.device && { device: rock.device }),
+  });
+
+  function list(id: number): ReadonlyMap<string, Item> {
+    const known = listings.get(id);
+    if (known) return known;
+    const found = new Map<string, Item>();
+    for (const group of groupsOf(disk, positionOf(id), volume)) {
+      const [record] = group;
+      if (!record || record.name === "." || record.name === "..") continue;
+      const rock = rockRidgeOf(record);
+      if (rock.relocated) continue;
+      const item = itemOf(record, rock, group);
+      const named = rock.name ?? shownName(record, volume, skip !== undefined);
+      const name = uniqueName(found, record.isAssociated ? `${named}.rsrc` : named);
+      if (item && name !== undefined && !(id === root?.id && holdsRelocated(item))) found.set(name, item);
+    }
+    listings.set(id, found);
+    return found;
+  }
+
+  /** Where directories that lay too deep were moved to: nothing of it belongs there, whatever its name is (RRIP 4.1.5). */
+  function holdsRelocated({ id, kind }: Item): boolean {
+    if (kind !== "directory" || skip === undefined) return false;
+    let relocated = 0;
+    for (const [record] of groupsOf(disk, positionOf(id), volume)) {
+      if (!record || record.name === "." || record.name === "..") continue;
+      if (!rockRidgeOf(record).relocated) return false;
+      relocated += 1;
+    }
+    return relocated > 0;
+  }
+
+  function itemOf(record: DirectoryRecord, rock: RockRidge, group: readonly DirectoryRecord[]): Item | undefined {
+    if (rock.childBlock !== undefined) return directoryItem(rock.childBlock * volume.blockSize);
+    if (!record.isDirectory) return fileItem(record, rock, sum(group));
+    // One that cannot be read is there all the same, and fails when it is listed.
+    const { position, size } = record.section;
+    return directoryItem(position) ?? { ...attributesOf(record, rock), id: directoryId(position), kind: "directory", size };
+  }
+
+  /** The records of the file whose first one stands at `position`. */
+  function recordsAt(position: number): readonly DirectoryRecord[] {
+    for (const group of groupsFrom(disk, position, Number.POSITIVE_INFINITY, volume)) return group;
+    return [];
+  }
+
+  const root = directoryItem(rootSelf(disk, volume).section.position);
+  if (!root) throw damagedIso(disk, "the root directory cannot be read", volume.rootRecord);
+  return {
+    format: "iso9660",
+    root,
+    item(id) {
+      if (isDirectoryId(id)) return directoryItem(positionOf(id));
+      const group = recordsAt(positionOf(id));
+      const [record] = group;
+      return record && fileItem(record, rockRidgeOf(record), sum(group));
+    },
+    list,
+    content(id): Content {
+      const group = recordsAt(positionOf(id));
+      const [record] = group;
+      if (!record) throw damagedIso(disk, "there is no directory record", positionOf(id));
+      const rock = rockRidgeOf(record);
+      const pieces = group.map(({ section }) => sectionPiece(disk, section)).filter(({ size }) => size > 0);
+      const stored = { size: sum(group), map: mapOfPieces(pieces) };
+      if (rock.sparse) throw new ImageError("UNSUPPORTED", `${record.name}: sparse files (SF) are not read`, { file: disk.name });
+      return rock.packed ? zisofsContent(disk, stored, rock.name ?? record.name) : stored;
+    },
+    facts: () => ({
+      variant:
+        skip !== undefined
+          ? "Rock Ridge"
+          : { joliet: "Joliet", enhanced: "ISO 9660:1999", primary: "plain names", "high sierra": "High Sierra" }[volume.kind],
+      details: { "volume name": volume.label, "block size": volume.blockSize, volumes: volumes.map(({ kind }) => kind).join(", ") },
+      notes,
+    }),
+  };
+}
+
+// Directories have even numbers, all else has odd ones.
+const directoryId = (position: number): number => position * 2;
+const fileId = (recordPosition: number): number => recordPosition * 2 + 1;
+const isDirectoryId = (id: number): boolean => id % 2 === 0;
+const positionOf = (id: number): number => Math.floor(id / 2);
+
+function sum(group: readonly DirectoryRecord[]): number {
+  return group.reduce((total, { section }) => total + section.size, 0);
+}
+
+function attributesOf(record: DirectoryRecord, rock: RockRidge): Pick<Item, "mode" | "uid" | "gid" | "links" | "modified"> {
+  return {
+    ...(rock.mode !== undefined && { mode: rock.mode & 0o7777, links: rock.links, uid: rock.uid, gid: rock.gid }),
+    modified: rock.modified ?? record.recorded,
+  };
+}
+
+/** From the file type in st_mode (RRIP 4.1.1). */
+function kindOf(mode: number | undefined): ItemKind {
+  const kinds: Record<number, ItemKind> = {
+    1: "fifo",
+    2: "character device",
+    4: "directory",
+    6: "block device",
+    8: "file",
+    10: "symlink",
+    12: "socket",
+  };
+  return mode === undefined ? "file" : (kinds[(mode >>> 12) & 15] ?? "file");
+}
+
+/** Plain names are in upper case by rule, and were meant in lower case: as Linux shows them. */
+function shownName({ name }: DirectoryRecord, { kind }: Volume, rockRidge: boolean): string {
+  return (kind === "primary" || kind === "high sierra") && !rockRidge ? name.toLowerCase() : name;
+}
+
+/** A name that can stand in a directory; undefined for one that cannot. A name that is there already gets a number. */
+function uniqueName(found: ReadonlyMap<string, unknown>, name: string): string | undefined {
+  const legal = name.replaceAll("/", "_").replaceAll("\0", "");
+  if (legal === "" || legal === "." || legal === ".." || Buffer.byteLength(legal) > 255) return undefined;
+  if (!found.has(legal)) return legal;
+  for (let number = 2; ; number += 1) if (!found.has(`${legal}~${number}`)) return `${legal}~${number}`;
+}
+
+/** The records of the directory at `position`, those of one file together. */
+function groupsOf(disk: Source, position: number, volume: Volume): Generator<readonly DirectoryRecord[]> {
+  const self = selfOf(disk, position, volume);
+  if (!self) throw damagedIso(disk, "there is no directory here", position);
+  const { size } = self.section;
+  if (size > DIRECTORY_LIMIT) throw damagedIso(disk, `a directory of ${size} bytes is more than the limit of ${DIRECTORY_LIMIT}`, position);
+  return groupsFrom(disk, position, position + size, volume);
+}
+
+/** Records from `start` on, sector by sector: none crosses into the next one, and a length of 0 means that the next one goes on (6.8.1.1). */
+function* groupsFrom(disk: Source, start: number, end: number, volume: Volume): Generator<readonly DirectoryRecord[]> {
+  let group: DirectoryRecord[] = [];
+  for (let sector = start - (start % SECTOR); sector < end; sector += SECTOR) {
+    if (sector + SECTOR > disk.size) throw damagedIso(disk, "the directory goes on behind the end of the file", sector);
+    const content = readBytes(disk, sector, SECTOR);
+    for (let at = Math.max(0, start - sector); at < SECTOR && sector + at < end; ) {
+      const length = content[at] ?? 0;
+      if (length === 0) break;
+      if (length < 34 || at + length > SECTOR) throw damagedIso(disk, `a directory record of ${length} bytes cannot be`, sector + at);
+      const record = decodeRecord(content, at, sector, volume);
+      at += length;
+      group.push(record);
+      if (record.goesOn && group.length < SECTION_LIMIT) continue;
+      yield group;
+      group = [];
+    }
+  }
+  if (group.length > 0) yield group;
+}

@@ -1,0 +1,98 @@
+// zisofs: files stored as deflated blocks, versions 1 and 2. Reference: libburnia's doc/zisofs_format.txt and zisofs2_format.txt.
+import { type Extent, packedKeys } from "../../formats/driver.js";
+import { inflateZlib } from "../../native/unpack.js";
+import { readBytes, type Source } from "../../source/source.js";
+import { ImageError } from "../../util/errors.js";
+import type { Content } from "../container.js";
+import { type Piece } from "../../formats/pieces.js";
+
+const MAGIC_1 = "37e45396c9dbd607";
+const MAGIC_2 = "ef2255a1bc1b95a0";
+
+/** Bytes of a block: 2^15 to 2^17 in version 1, up to 2^20 in version 2. */
+const blockBits = { least: 15, most: 20 } as const;
+
+/** How the file says of itself that it is packed. */
+interface Header {
+  readonly size: number;
+  readonly headerSize: number;
+  readonly blockSize: number;
+  readonly algorithm: number;
+  readonly pointerSize: 4 | 8;
+}
+
+/** The decoded bytes of a file whose stored ones are `stored`, laid out on `disk`; throws if they are not what the directory says. */
+export function zisofsContent(disk: Source, stored: Piece, name: string): Content {
+  const read = (offset: number, length: number): Buffer => readPiece(stored, offset, length);
+  const fail = (message: string) => new ImageError("CORRUPT", `${name}: ${message}`, { file: disk.name });
+  const header = decodeHeader(read(0, Math.min(stored.size, 24)));
+  if (!header) throw fail("it is marked as compressed (zisofs) and has no header of that kind");
+  const { size, headerSize, blockSize, algorithm, pointerSize } = header;
+  if (algorithm !== 1) throw new ImageError("UNSUPPORTED", `${name}: zisofs compression ${algorithm} is not known`, { file: disk.name });
+  const blocks = Math.ceil(size / blockSize);
+  if (headerSize + (blocks + 1) * pointerSize > stored.size) throw fail("the list of its compressed blocks is longer than the file");
+  const prefix = packedKeys();
+
+  /** Where block `index` begins and ends in the stored bytes. */
+  const bounds = (index: number): readonly [number, number] => {
+    const pair = read(headerSize + index * pointerSize, 2 * pointerSize);
+    return pointerSize === 4
+      ? [pair.readUInt32LE(0), pair.readUInt32LE(4)]
+      : [Number(pair.readBigUInt64LE(0)), Number(pair.readBigUInt64LE(8))];
+  };
+
+  return {
+    size,
+    map(offset, length): Extent {
+      const index = Math.floor(offset / blockSize);
+      const skip = offset - index * blockSize;
+      const decoded = Math.min(blockSize, size - index * blockSize);
+      const run = Math.min(length, decoded - skip);
+      const [begin, end] = bounds(index);
+      if (begin === end) return { kind: "zero", length: run };
+      if (end < begin || end > stored.size || end - begin > 2 * blockSize + 1024) {
+        return { kind: "damaged", length: run, error: fail(`compressed block ${index} has impossible bounds`) };
+      }
+      const unpack = (target: Uint8Array): void => {
+        if (!inflateZlib(read(begin, end - begin), target)) throw fail(`compressed block ${index} does not decode`);
+      };
+      return {
+        kind: "packed",
+        length: run,
+        skip,
+        block: { key: `${prefix}${index}`, size: decoded, source: disk, position: begin, unpack },
+      };
+    },
+  };
+}
+
+function decodeHeader(header: Buffer): Header | undefined {
+  const magic = header.toString("hex", 0, 8);
+  if (magic === MAGIC_1 && header.length >= 16)
+    return checked({ size: header.readUInt32LE(8), at: 12, algorithm: 1, pointerSize: 4, header });
+  if (magic === MAGIC_2 && header.length >= 24) {
+    return checked({ size: Number(header.readBigUInt64LE(12)), at: 9, algorithm: header[10] ?? 0, pointerSize: 8, header });
+  }
+  return undefined;
+}
+
+/** Version 1 keeps header size and block bits at 12 and 13, version 2 at 9 and 11. */
+function checked(found: Pick<Header, "size" | "algorithm" | "pointerSize"> & { at: number; header: Buffer }): Header | undefined {
+  const { size, at, algorithm, pointerSize, header } = found;
+  const bits = header[pointerSize === 4 ? 13 : 11] ?? 0;
+  const headerSize = (header[at] ?? 0) * 4;
+  if (bits < blockBits.least || bits > blockBits.most || headerSize < 16 || !Number.isSafeInteger(size)) return undefined;
+  return { size, headerSize, blockSize: 2 ** bits, algorithm, pointerSize };
+}
+
+/** Bytes of a piece that is stored plainly. */
+function readPiece(piece: Piece, offset: number, length: number): Buffer {
+  const result = Buffer.alloc(length);
+  for (let done = 0; done < length; ) {
+    const extent = piece.map(offset + done, length - done);
+    if (extent.kind === "damaged") throw extent.error;
+    if (extent.kind === "data") readBytes(extent.source, extent.position, extent.length).copy(result, done);
+    done += extent.length;
+  }
+  return result;
+}
