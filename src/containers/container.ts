@@ -44,6 +44,8 @@ export interface Container {
   list(id: number): ReadonlyMap<string, Item>;
   /** Throws what the file's own records make impossible. */
   content(id: number): Content;
+  /** What machines boot from: named pieces of the disk, `position` and `size` in bytes; they lie in it. */
+  readonly bootImages?: readonly { readonly name: string; readonly position: number; readonly size: number }[];
   facts(): ContainerFacts;
 }
 

@@ -25,8 +25,8 @@ export interface View {
   readonly disk: OpenedDisk;
 }
 
-/** Ids of the nodes; a partition's is its number on top of `partition`. */
-const ids = { root: 1, disk: 2, info: 3, partitions: 4, partition: 16 } as const;
+/** Ids of the nodes; a partition's is its number on top of `partition`, a boot image's on top of `bootImage`. */
+const ids = { root: 1, disk: 2, info: 3, partitions: 4, boot: 5, partition: 16, bootImage: 4096 } as const;
 
 /** Opens the image and lays out what a mount of it shows. Throws what `openDisk` throws. */
 export function openView(request: ViewRequest): View {
@@ -63,10 +63,15 @@ function diskTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: 
   const contents = opened.container && contentsOf(opened.container, source, disk.layer, cache, appearance);
   const info = `${harmlessJson(describeDisk(disk, table, opened), 2)}\n`;
   const partitions = table ? partitionEntries(table, flat, file) : [];
+  const boot = (opened.container?.bootImages ?? []).map(({ name, position, size }, index) => ({
+    name,
+    node: file(ids.bootImage + index, windowFile(flat, position, size)),
+  }));
   const root = directory(ids.root, [
     { name: "disk.raw", node: file(ids.disk, flat) },
     { name: "info.json", node: file(ids.info, memoryFile("info.json", Buffer.from(info))) },
     ...(contents ? [{ name: "files", node: contents.root }] : []),
+    ...(boot.length > 0 ? [{ name: "boot", node: directory(ids.boot, boot) }] : []),
     ...(partitions.length > 0 ? [{ name: "partitions", node: directory(ids.partitions, partitions) }] : []),
   ]);
   const own = indexTree(root);

@@ -72,7 +72,9 @@ describe.skipIf(!requireProgram("xorriso") || !requireProgram("genisoimage"))("d
     const image = made(genisoimage, "-J", "-joliet-long");
     const found = listIso(image, aspects);
     expect([...found.keys()]).toContain("Ünïcödé 文字.txt");
-    expect(listIso(made(genisoimage, "-R", "-J", "-joliet-long"), aspects, "joliet")).toEqual(found);
+    // Without Rock Ridge genisoimage leaves links and deep directories out.
+    const beside = listIso(made(genisoimage, "-R", "-J", "-joliet-long"), aspects, "joliet");
+    expect([...beside].filter(([path]) => found.has(path))).toEqual([...found]);
     expect(treeDifferences(found, listFolder(extracted(image), aspects))).toEqual([]);
   });
 

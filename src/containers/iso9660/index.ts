@@ -4,6 +4,7 @@ import { mapOfPieces } from "../../formats/pieces.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind } from "../container.js";
+import { readBootImages } from "./el-torito.js";
 import { type DirectoryRecord, decodeRecord } from "./record.js";
 import { type RockRidge, readRockRidge } from "./rock-ridge.js";
 import { sectionPiece } from "./sections.js";
@@ -132,11 +133,13 @@ function isoContainer(disk: Source, volumes: readonly Volume[], volume: Volume, 
     return [];
   }
 
+  const bootImages = readBootImages(disk);
   const root = directoryItem(rootSelf(disk, volume).section.position);
   if (!root) throw damagedIso(disk, "the root directory cannot be read", volume.rootRecord);
   return {
     format: "iso9660",
     root,
+    bootImages,
     item(id) {
       if (isDirectoryId(id)) return directoryItem(positionOf(id));
       const group = recordsAt(positionOf(id));
@@ -159,7 +162,14 @@ function isoContainer(disk: Source, volumes: readonly Volume[], volume: Volume, 
         skip !== undefined
           ? "Rock Ridge"
           : { joliet: "Joliet", enhanced: "ISO 9660:1999", primary: "plain names", "high sierra": "High Sierra" }[volume.kind],
-      details: { "volume name": volume.label, "block size": volume.blockSize, volumes: volumes.map(({ kind }) => kind).join(", ") },
+      details: {
+        "volume name": volume.label,
+        "block size": volume.blockSize,
+        volumes: volumes.map(({ kind }) => kind).join(", "),
+        ...(bootImages.length > 0 && {
+          "boot images": bootImages.map(({ name, emulation }) => `${name} (emulates ${emulation})`).join(", "),
+        }),
+      },
       notes,
     }),
   };
