@@ -37,6 +37,8 @@ export interface Content {
 /** An opened file system or archive: it knows where things are, and copies nothing. */
 export interface Container {
   readonly format: string;
+  /** A bundle of files and no disk: the whole of it is not shown as one. */
+  readonly archive?: boolean;
   readonly root: Item;
   /** The thing with that number; undefined if there is none. */
   item(id: number): Item | undefined;

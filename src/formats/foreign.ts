@@ -45,7 +45,6 @@ const images: readonly Foreign[] = [
       [0, "EVF2\x0d\x0a\x81\0"],
     ],
   },
-  { what: "a tar archive", marks: [[257, "ustar"]] },
   { what: "compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
   { what: "compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },
   { what: "compressed with zstd", marks: [[0, "\x28\xb5\x2f\xfd"]] },

@@ -1,12 +1,13 @@
 import type { Container, Content, Item } from "../containers/container.js";
 import { iso9660 } from "../containers/iso9660/index.js";
+import { tar } from "../containers/tar/index.js";
 import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, type Mapped, readDisk } from "../disk/read.js";
 import type { Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
 import type { DirectoryNode, FlatFile, Node } from "./node.js";
 
-const drivers = [iso9660];
+const drivers = [iso9660, tar];
 
 /** Numbers of nodes below it are the view's own. */
 export const FIRST_ITEM = 2 ** 20;

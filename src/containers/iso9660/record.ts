@@ -1,4 +1,5 @@
 // ECMA-119, clause 9.1: directory records.
+import { decodeText } from "../text.js";
 import { decodeUcs2, type Volume } from "./volume.js";
 
 /** One extent of a file: blocks that follow each other, or, interleaved, `unit` bytes of them and then a gap, over and over. */
@@ -65,19 +66,8 @@ export function decodeRecord(content: Buffer, at: number, base: number, volume: 
 function nameOf(identifier: Buffer, kind: Volume["kind"]): string {
   if (identifier.length === 1 && identifier[0] === 0) return ".";
   if (identifier.length === 1 && identifier[0] === 1) return "..";
-  const name = kind === "joliet" ? decodeUcs2(identifier) : decodeBytes(identifier);
+  const name = kind === "joliet" ? decodeUcs2(identifier) : decodeText(identifier);
   return name.replace(/;\d*$/, "").replace(/^(.+)\.$/, "$1");
-}
-
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Names are bytes: UTF-8 where they are that, else Latin-1, so that every one can be shown and opened. */
-export function decodeBytes(content: Uint8Array): string {
-  try {
-    return strict.decode(content);
-  } catch {
-    return Buffer.from(content.buffer, content.byteOffset, content.length).toString("latin1");
-  }
 }
 
 /** 7 bytes: year since 1900, month, day, hour, minute, second, and the offset from GMT in quarters of an hour (9.1.5); without the last in High Sierra. */

@@ -1,5 +1,6 @@
 // RRIP (IEEE P1282, Rock Ridge): names, modes, owners, links, device numbers and times in System Use entries. Versions 1.09 to 1.12.
-import { decodeBytes, timeOf } from "./record.js";
+import { decodeText } from "../text.js";
+import { timeOf } from "./record.js";
 import type { SystemUseEntry } from "./susp.js";
 
 /** What the entries of one record say; absent is what they do not. */
@@ -51,7 +52,7 @@ export function readRockRidge(entries: Iterable<SystemUseEntry>): RockRidge {
     else if (entry === "ZF" && data.length >= 12) found.packed = packedOf(data);
     else if (entry === "SF") found.sparse = true;
   }
-  if (name.length > 0) found.name = decodeBytes(Buffer.concat(name));
+  if (name.length > 0) found.name = decodeText(Buffer.concat(name));
   const target = link.target();
   if (target !== undefined) found.target = target;
   return found;
@@ -98,7 +99,7 @@ function createLink(): { add(data: Buffer): void; target(): string | undefined }
   let seen = false;
   const end = () => {
     // genisoimage ends links that it cannot store with an empty component.
-    if (open.some(({ length }) => length > 0)) parts.push(decodeBytes(Buffer.concat(open)));
+    if (open.some(({ length }) => length > 0)) parts.push(decodeText(Buffer.concat(open)));
     open = [];
   };
   return {

@@ -1,0 +1,115 @@
+// tar headers: POSIX ustar and pax (POSIX.1-2001), GNU and old V7. Reference: the GNU tar manual, "Basic Tar Format" and "Sparse Formats".
+import { decodeText } from "../text.js";
+
+export const BLOCK = 512;
+
+/** Type flags. */
+export const types = {
+  file: "0",
+  oldFile: "\0",
+  hardLink: "1",
+  symlink: "2",
+  characterDevice: "3",
+  blockDevice: "4",
+  directory: "5",
+  fifo: "6",
+  contiguous: "7",
+  paxNext: "x",
+  paxGlobal: "g",
+  longName: "L",
+  longLink: "K",
+  gnuSparse: "S",
+  volumeLabel: "V",
+  multiVolume: "M",
+} as const;
+
+export interface TarHeader {
+  readonly name: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes stored behind the header. */
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+  readonly type: string;
+  readonly link: string;
+  readonly device: { readonly major: number; readonly minor: number };
+}
+
+/** The header in `block`, which has 512 bytes; undefined if its checksum is wrong. */
+export function decodeHeader(block: Buffer): TarHeader | undefined {
+  if (!hasChecksum(block)) return undefined;
+  const ustar = block.toString("latin1", 257, 262) === "ustar";
+  // GNU writes blanks behind the magic and keeps other things where the prefix would be.
+  const prefix = ustar && block[262] === 0 ? textAt(block, 345, 155) : "";
+  const name = textAt(block, 0, 100);
+  return {
+    name: prefix === "" ? name : `${prefix}/${name}`,
+    mode: numberAt(block, 100, 8),
+    uid: numberAt(block, 108, 8),
+    gid: numberAt(block, 116, 8),
+    size: numberAt(block, 124, 12),
+    modified: numberAt(block, 136, 12) * 1000,
+    type: String.fromCharCode(block[156] ?? 0),
+    link: textAt(block, 157, 100),
+    device: ustar ? { major: numberAt(block, 329, 8), minor: numberAt(block, 337, 8) } : { major: 0, minor: 0 },
+  };
+}
+
+/** The sum of all bytes, its own 8 taken as blanks; some old programs summed signed bytes. */
+function hasChecksum(block: Buffer): boolean {
+  const wanted = numberAt(block, 148, 8);
+  let sum = 0;
+  let signed = 0;
+  for (let at = 0; at < BLOCK; at += 1) {
+    const byte = at >= 148 && at < 156 ? 0x20 : (block[at] ?? 0);
+    sum += byte;
+    signed += (byte << 24) >> 24;
+  }
+  return wanted === sum || wanted === signed;
+}
+
+function textAt(block: Buffer, at: number, size: number): string {
+  const field = block.subarray(at, at + size);
+  const end = field.indexOf(0);
+  return decodeText(end < 0 ? field : field.subarray(0, end));
+}
+
+/** Octal digits, or, with the first bit set, a big-endian number in base 256 (GNU, for members over 8 GiB). */
+export function numberAt(block: Buffer, at: number, size: number): number {
+  const first = block[at] ?? 0;
+  if (first & 0x80) {
+    if (first === 0xff) return 0;
+    let value = first & 0x7f;
+    for (let index = 1; index < size; index += 1) value = value * 256 + (block[at + index] ?? 0);
+    return value;
+  }
+  const digits = /^[ \0]*([0-7]*)/.exec(block.toString("latin1", at, at + size))?.[1] ?? "";
+  return digits === "" ? 0 : Number.parseInt(digits, 8);
+}
+
+/** pax records: `LENGTH KEY=VALUE\n`. What cannot be read ends them. */
+export function decodePax(content: Buffer): Map<string, string> {
+  const records = new Map<string, string>();
+  for (let at = 0; at < content.length; ) {
+    const blank = content.indexOf(0x20, at);
+    const length = blank < 0 ? Number.NaN : Number(content.toString("latin1", at, blank));
+    if (!Number.isInteger(length) || length <= blank - at + 1 || at + length > content.length) break;
+    const record = content.subarray(blank + 1, at + length - 1);
+    const equals = record.indexOf(0x3d);
+    if (equals > 0) addRecord(records, record.toString("latin1", 0, equals), decodeText(record.subarray(equals + 1)));
+    at += length;
+  }
+  return records;
+}
+
+/** Sparse members of version 0.0 repeat two keys, a pair for each run: kept as the list that version 0.1 has. */
+function addRecord(records: Map<string, string>, key: string, value: string): void {
+  if (key !== "GNU.sparse.offset" && key !== "GNU.sparse.numbytes") {
+    records.set(key, value);
+    return;
+  }
+  const list = records.get("GNU.sparse.map");
+  records.set("GNU.sparse.map", list === undefined ? value : `${list},${value}`);
+}

@@ -1,0 +1,112 @@
+import { readBytes, type Source } from "../../source/source.js";
+import { ImageError } from "../../util/errors.js";
+import { decodeText } from "../text.js";
+import { BLOCK, decodeHeader, decodePax, type TarHeader, types } from "./header.js";
+import { oldSparse, paxSparse, type SparseMap } from "./sparse.js";
+
+/** One member of an archive. */
+export interface Member extends TarHeader {
+  /** Of its header: what it is known by. */
+  readonly position: number;
+  /** Of its data. */
+  readonly data: number;
+  /** Where it has holes. */
+  readonly sparse?: SparseMap;
+}
+
+/** More members than that are no disk image's container. */
+const MEMBER_LIMIT = 4_000_000;
+
+/** Bytes of a long name, or of pax records. */
+const EXTENSION_LIMIT = 2 ** 20;
+
+export interface Members {
+  readonly members: readonly Member[];
+  readonly notes: readonly string[];
+}
+
+/** All members of the archive, by a walk over its headers. An archive that is cut gives those that are there, and a note. */
+export function readMembers(disk: Source): Members {
+  const members: Member[] = [];
+  const notes: string[] = [];
+  const global = new Map<string, string>();
+  let next = new Map<string, string>();
+  let position = 0;
+  while (position + BLOCK <= disk.size) {
+    if (members.length >= MEMBER_LIMIT)
+      throw new ImageError("UNSUPPORTED", `it has more than ${MEMBER_LIMIT} members`, { file: disk.name });
+    const block = readBytes(disk, position, BLOCK);
+    if (isZero(block)) break;
+    const header = decodeHeader(block);
+    if (!header) {
+      notes.push(`What follows byte ${position} is no tar header: members behind it are not shown.`);
+      break;
+    }
+    const data = position + BLOCK;
+    const stored = Math.ceil(header.size / BLOCK) * BLOCK;
+    if (isExtension(header.type)) {
+      takeExtension(header, extensionAt(disk, data, header.size), global, next);
+      position = data + stored;
+      continue;
+    }
+    const member = memberOf(disk, { header, block, position, data }, new Map([...global, ...next]));
+    next = new Map();
+    if (member.data + member.size > disk.size) notes.push(`The archive is cut inside the member ${member.name}.`);
+    if (member.type !== types.volumeLabel) members.push(member);
+    position = member.data + Math.ceil(member.size / BLOCK) * BLOCK;
+  }
+  if (position >= disk.size && members.length > 0 && position !== disk.size) notes.push("The archive has no end mark: it may be cut.");
+  return { members, notes };
+}
+
+function isZero(block: Buffer): boolean {
+  return block.every((byte) => byte === 0);
+}
+
+function isExtension(type: string): boolean {
+  return type === types.paxNext || type === types.paxGlobal || type === types.longName || type === types.longLink;
+}
+
+function extensionAt(disk: Source, data: number, size: number): Buffer {
+  if (size > EXTENSION_LIMIT || data + size > disk.size) {
+    throw new ImageError("CORRUPT", `a header extension of ${size} bytes cannot be`, { file: disk.name, position: data });
+  }
+  return readBytes(disk, data, size);
+}
+
+function takeExtension({ type }: TarHeader, content: Buffer, global: Map<string, string>, next: Map<string, string>): void {
+  const end = content.indexOf(0);
+  const text = () => decodeText(end < 0 ? content : content.subarray(0, end));
+  if (type === types.longName) next.set("path", text());
+  else if (type === types.longLink) next.set("linkpath", text());
+  else for (const [key, value] of decodePax(content)) (type === types.paxGlobal ? global : next).set(key, value);
+}
+
+function memberOf(
+  disk: Source,
+  { header, block, position, data }: { header: TarHeader; block: Buffer; position: number; data: number },
+  pax: ReadonlyMap<string, string>,
+): Member {
+  const number = (key: string, own: number): number => {
+    const value = Number(pax.get(key) ?? Number.NaN);
+    return Number.isFinite(value) && value >= 0 ? value : own;
+  };
+  const plain: Member = {
+    ...header,
+    name: pax.get("GNU.sparse.name") ?? pax.get("path") ?? header.name,
+    link: pax.get("linkpath") ?? header.link,
+    size: Math.floor(number("size", header.size)),
+    uid: number("uid", header.uid),
+    gid: number("gid", header.gid),
+    modified: number("mtime", header.modified / 1000) * 1000,
+    position,
+    data,
+  };
+  if (header.type === types.gnuSparse) {
+    const sparse = oldSparse(disk, block, data);
+    if (!sparse) throw new ImageError("CORRUPT", `the list of holes of ${plain.name} leaves the file`, { file: disk.name, position });
+    return { ...plain, type: types.file, data: data + sparse.extraBlocks * BLOCK, sparse };
+  }
+  const sparse = paxSparse(disk, pax, data, plain);
+  return sparse ? { ...plain, sparse } : plain;
+}

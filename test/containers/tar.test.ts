@@ -1,0 +1,158 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, linkSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { tar } from "../../src/containers/tar/index.js";
+import { fileSource, openFile } from "../../src/source/file.js";
+import { memorySource } from "../../src/source/memory.js";
+import { noise } from "../support/content.js";
+import { tempDirectory } from "../support/temp.js";
+import { type Aspect, contentOf, type Listing, listContainer, listFolder, makeTree, treeDifferences } from "../support/trees.js";
+
+const aspects: readonly Aspect[] = ["kind", "mode", "uid", "gid", "modified", "size", "target", "sha256"];
+
+function listTar(archive: string): Listing {
+  const source = fileSource(openFile(archive, { devices: false }));
+  try {
+    return listContainer(tar.open(source), aspects);
+  } finally {
+    source.close();
+  }
+}
+
+describe("archives made by GNU tar", () => {
+  const directory = tempDirectory();
+  const tree = join(directory, "tree");
+  beforeAll(() => {
+    mkdirSync(tree);
+    makeTree(tree, { deep: 30 });
+    chmodSync(join(tree, "script.sh"), 0o4755);
+    linkSync(join(tree, "odd.bin"), join(tree, "same as odd.bin"));
+    spawnSync("mkfifo", [join(tree, "fifo")]);
+    writeFileSync(join(tree, "holes"), noise(1, 70_000));
+    truncateSync(join(tree, "holes"), 5_000_000);
+    execFileSync("dd", ["if=/dev/urandom", `of=${join(tree, "holes")}`, "bs=4096", "seek=400", "count=9", "conv=notrunc"], {
+      stdio: "ignore",
+    });
+    for (let index = 0; index < 60; index += 1) {
+      execFileSync("dd", ["if=/dev/urandom", `of=${join(tree, "many holes")}`, "bs=4096", `seek=${index * 9}`, "count=2", "conv=notrunc"], {
+        stdio: "ignore",
+      });
+    }
+  });
+
+  test.each([
+    ["--format=gnu"],
+    ["--format=posix"],
+    ["--format=oldgnu"],
+    ["--format=gnu", "-S"],
+    ["--format=posix", "-S", "--sparse-version=0.0"],
+    ["--format=posix", "-S", "--sparse-version=0.1"],
+    ["--format=posix", "-S", "--sparse-version=1.0"],
+    ["--format=gnu", "-b", "1", "--label=a label"],
+  ])("%s %s %s", (...options) => {
+    const archive = join(directory, "a.tar");
+    const before = listFolder(tree, aspects);
+    execFileSync("tar", ["-cf", archive, ...options, "-C", tree, "."]);
+    expect(treeDifferences(listTar(archive), before)).toEqual([]);
+  });
+
+  test("in the ustar format", () => {
+    const archive = join(directory, "u.tar");
+    // Its names end at 255 bytes.
+    execFileSync("tar", ["-cf", archive, "--format=ustar", "-C", tree, "wide directory", "text.txt", "script.sh", "link to text"]);
+    const expected = [...listFolder(tree, aspects)].filter(([path]) => /^(wide directory|text.txt|script.sh|link to text)/.test(path));
+    expect(treeDifferences(listTar(archive), new Map(expected))).toEqual([]);
+  });
+
+  test("appended to: the last member of a name is the one", () => {
+    const archive = join(directory, "b.tar");
+    writeFileSync(join(directory, "x"), "old");
+    execFileSync("tar", ["-cf", archive, "-C", directory, "x"]);
+    writeFileSync(join(directory, "x"), "newer");
+    execFileSync("tar", ["-rf", archive, "-C", directory, "x"]);
+    const container = tar.open(fileSource(openFile(archive, { devices: false })));
+    const item = container.list(container.root.id).get("x");
+    expect(item && contentOf(container, item.id).toString()).toBe("newer");
+  });
+});
+
+/** A header from the specification alone, with the fields given. */
+function member(name: string, size: number, { type = "0", big = false }: { type?: string; big?: boolean } = {}): Buffer {
+  const block = Buffer.alloc(512);
+  block.write(name, 0);
+  block.write("0000644\0" + "0001750\0" + "0000144\0", 100);
+  if (big) {
+    block[124] = 0x80;
+    block.writeBigUInt64BE(BigInt(size), 128);
+  } else {
+    block.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
+  }
+  block.write("07346545000\0        ", 136);
+  block.write(type, 156);
+  block.write("ustar\x0000", 257, "latin1");
+  block.write(
+    `${block
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, "0")}\0 `,
+    148,
+  );
+  return block;
+}
+
+const archiveOf = (...parts: readonly Buffer[]) => memorySource("a.tar", Buffer.concat([...parts, Buffer.alloc(1024)]));
+
+describe("archives from the specification", () => {
+  test("sizes in base 256", () => {
+    const container = tar.open(archiveOf(member("a", 700, { big: true }), noise(1, 1024), member("b", 5), noise(2, 512)));
+    expect([...container.list(container.root.id)].map(([name, { size }]) => [name, size])).toEqual([
+      ["a", 700],
+      ["b", 5],
+    ]);
+  });
+
+  test("names that lead out lead nowhere", () => {
+    const container = tar.open(
+      archiveOf(member("../../a", 5), noise(1, 512), member("/b", 5), noise(2, 512), member("c/../../d", 5), noise(3, 512)),
+    );
+    expect([...container.list(container.root.id).keys()]).toEqual(["a", "b", "d"]);
+  });
+
+  test("cut inside a member: the rest of it is an error, the others are there", () => {
+    const whole = Buffer.concat([member("a", 512), noise(1, 512), member("b", 5000), noise(2, 700)]);
+    const container = tar.open(memorySource("a.tar", whole));
+    expect([...container.list(container.root.id).keys()]).toEqual(["a", "b"]);
+    const b = container.list(container.root.id).get("b");
+    expect(b && container.content(b.id).map(600, 1000)).toMatchObject({ kind: "data", length: 100 });
+    expect(b && container.content(b.id).map(700, 1000)).toMatchObject({ kind: "damaged" });
+    expect(container.facts().notes.join()).toMatch(/cut/);
+  });
+
+  test("a header that is none ends it, and is told", () => {
+    const container = tar.open(archiveOf(member("a", 5), noise(1, 512), noise(9, 512), member("b", 5), noise(2, 512)));
+    expect([...container.list(container.root.id).keys()]).toEqual(["a"]);
+    expect(container.facts().notes.join()).toMatch(/no tar header/);
+  });
+
+  test("bytes changed anywhere end in a listing or an error", () => {
+    const disc = Buffer.concat([
+      member("a/b", 700),
+      noise(1, 1024),
+      member("././@LongLink", 200, { type: "L" }),
+      Buffer.alloc(512, "x"),
+      member("c", 9),
+      noise(2, 512),
+    ]);
+    for (let at = 0; at < disc.length; at += 1) {
+      const changed = Buffer.from(disc);
+      changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
+      const source = memorySource("a.tar", changed);
+      try {
+        if (tar.probe(source)) listContainer(tar.open(source), ["kind"]);
+      } catch (error) {
+        expect(error).toMatchObject({ name: "ImageError" });
+      }
+    }
+  });
+});
