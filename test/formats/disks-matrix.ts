@@ -44,11 +44,14 @@ const vmdk = [
   used("vmdk, hardware version 4, lsilogic", { format: "vmdk", options: { hwversion: 4, adapter_type: "lsilogic" }, size: 4 * MIB }),
 ];
 
+/** QEMU looks for a VHD at the beginning of the file only. */
+const told = ({ name, build }: MatrixImage): MatrixImage => ({ name, build: (directory) => ({ ...build(directory), format: "vpc" }) });
+
 const vhd = [
   ...variant("vhd, dynamic", "vpc", { subformat: "dynamic" }, 2 * MIB),
   ...variant("vhd, dynamic, exact size", "vpc", { subformat: "dynamic", force_size: "on" }, 2 * MIB),
-  ...variant("vhd, fixed", "vpc", { subformat: "fixed" }),
-  ...variant("vhd, fixed, exact size", "vpc", { subformat: "fixed", force_size: "on" }),
+  ...variant("vhd, fixed", "vpc", { subformat: "fixed" }).map(told),
+  ...variant("vhd, fixed, exact size", "vpc", { subformat: "fixed", force_size: "on" }).map(told),
 ];
 
 const vhdx = [

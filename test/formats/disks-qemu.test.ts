@@ -24,12 +24,12 @@ describe.skipIf(!available)("images written by QEMU", () => {
   test.each(disksMatrix)("$name", ({ name, build }) => {
     const home = join(directory, name);
     mkdirSync(home);
-    const { image, whole = image } = build(home);
+    const { image, whole = image, format } = build(home);
     const before = fingerprint(home);
-    const expected = flat(whole);
+    const expected = flat(whole, { format });
 
     expect(difference(flatOf(image, {}), expected)).toBeUndefined();
-    expect(expected.length).toBe(virtualSize(whole));
+    expect(expected.length).toBe(virtualSize(whole, format));
     withDisk(image, {}, (layer) => {
       const random = randomNumbers(1);
       for (let round = 0; round < 40; round += 1) {

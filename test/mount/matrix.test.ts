@@ -24,8 +24,8 @@ describeMounts("images written by QEMU, mounted", () => {
     test.each([...qcow2Matrix, ...disksMatrix])("$name", async ({ name, build }) => {
       const home = join(directory, name);
       mkdirSync(home);
-      const { image, snapshot, whole = image } = build(home);
-      const expected = flat(whole, { snapshot });
+      const { image, snapshot, whole = image, format } = build(home);
+      const expected = flat(whole, { snapshot, format });
       const before = fingerprint(home);
 
       const views = await Promise.all(transports.map((mounts) => throughMount(mounts, image, snapshot)));

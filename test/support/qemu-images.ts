@@ -13,6 +13,8 @@ export interface MatrixImage {
     readonly snapshot?: string;
     /** What `qemu-img` is to read instead, where it cannot read `image`. */
     readonly whole?: string;
+    /** What to tell `qemu-img` the format is, where it does not find that out. */
+    readonly format?: QemuFormat;
   };
 }
 

@@ -90,7 +90,7 @@ function commandOf(step: Step, contentFile: string): string {
 /** The whole disk, as `qemu-img convert -O raw` writes it; `snapshot` by id or name. */
 export function flat(
   path: string,
-  { snapshot, format }: { readonly snapshot?: string | undefined; readonly format?: string } = {},
+  { snapshot, format }: { readonly snapshot?: string | undefined; readonly format?: string | undefined } = {},
 ): Buffer {
   if (snapshot !== undefined) return flatSnapshot(path, snapshot);
   return inTempDirectory((directory) => {
@@ -130,8 +130,9 @@ export function qemuMap(path: string): QemuExtent[] {
 }
 
 /** Virtual size in bytes, by `qemu-img info`. */
-export function virtualSize(path: string): number {
-  return (JSON.parse(qemuImg("info", "--output=json", path)) as { "virtual-size": number })["virtual-size"];
+export function virtualSize(path: string, format?: string): number {
+  const told = format === undefined ? [] : ["-f", format];
+  return (JSON.parse(qemuImg("info", ...told, "--output=json", path)) as { "virtual-size": number })["virtual-size"];
 }
 
 /** Fails unless `qemu-img check` finds nothing at all. */
