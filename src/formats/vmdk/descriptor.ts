@@ -84,6 +84,7 @@ function extentLine(line: string, file: string): ExtentLine | undefined {
   const [, name, after = ""] = named ?? [];
   const start = /^(\d+)(?:\s|$)/.exec(after)?.[1] ?? "0";
   if (rest !== "" && !named) throw fail("the name of its file has no end");
+  if (type.toUpperCase() === "FLAT" && !/^\d/.test(after)) throw fail("a flat extent should say at which sector of its file it starts");
   const startBytes = Number(start) * SECTOR;
   if (!Number.isSafeInteger(startBytes)) throw fail(`the start ${start} cannot be`);
   return { access: access as Access, size, type: type.toUpperCase(), file: name, start: startBytes, text: line };

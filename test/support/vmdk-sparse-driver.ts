@@ -1,0 +1,56 @@
+// Sparse extents as if each were a whole image, so that the contract of drivers can be asked of them.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { FormatDriver } from "../../src/formats/driver.js";
+import { isSparse, openSparse, type SparseExtent } from "../../src/formats/vmdk/sparse/index.js";
+import { memorySource } from "../../src/source/memory.js";
+import { createBlockCache } from "../../src/disk/cache.js";
+import { readDisk } from "../../src/disk/read.js";
+import type { Layer } from "../../src/formats/driver.js";
+import type { Source } from "../../src/source/source.js";
+
+/** Reads the extents that begin with `first`, Latin-1. */
+export function sparseDriver(name: string, first: string): FormatDriver {
+  return {
+    name,
+    variants: [],
+    extensions: [".vmdk"],
+    probe: ({ head }) => isSparse(head) && Buffer.from(head.subarray(0, first.length)).toString("latin1") === first,
+    open: (source) => layerOf(source, openSparse(source)),
+  };
+}
+
+function layerOf(source: Source, extent: SparseExtent): Layer {
+  return {
+    format: "sparse",
+    name: source.name,
+    size: extent.size,
+    map: (offset, length) => extent.map(offset, length),
+    facts: () => ({ details: extent.details, notes: extent.notes }),
+    close: () => source.close(),
+  };
+}
+
+export function openBytes(image: Uint8Array, size?: number): SparseExtent {
+  return openSparse(memorySource("test.vmdk", image), size);
+}
+
+/** One range of an extent; what is absent reads as zeros. */
+export function readExtent(extent: SparseExtent, offset: number, length: number): Buffer {
+  const layer: Layer = { format: "sparse", name: "", size: extent.size, map: extent.map, facts: () => extent, close: () => undefined };
+  const target = Buffer.alloc(length, 0xee);
+  readDisk(layer, target, offset, createBlockCache(2 ** 22));
+  return target;
+}
+
+/** The file at `path` as a source. */
+export function fileInMemory(path: string): Source {
+  return memorySource(path, readFileSync(path));
+}
+
+/** What the only file of a folder holds. */
+export function onlyFileOf(folder: string): Buffer {
+  const [name, ...more] = readdirSync(folder);
+  if (name === undefined || more.length > 0) throw new Error(`there are ${more.length + 1} files in ${folder}, or none`);
+  return readFileSync(join(folder, name));
+}
