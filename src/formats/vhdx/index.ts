@@ -1,13 +1,102 @@
+import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
-import type { FormatDriver } from "../driver.js";
+import { hex } from "../../util/text.js";
+import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import { readHeader, type VhdxHeader } from "./header.js";
+import { FILE_SIGNATURE } from "./layout.js";
+import type { ParentLocator } from "./locator.js";
+import { readLog, type Replay } from "./log.js";
+import { batEntries, createMap } from "./map.js";
+import { readMetadata, type VhdxMetadata } from "./metadata.js";
+import { readRegions, regionNotes } from "./regions.js";
+import { plainStore, replayedStore, type Store } from "./store.js";
 import { vhdxVariants } from "./variants.js";
 
 export const vhdx: FormatDriver = {
   name: "vhdx",
   variants: vhdxVariants,
   extensions: [".vhdx", ".avhdx"],
-  probe: () => false,
-  open(source) {
-    throw new ImageError("UNSUPPORTED", "not read yet", { file: source.name });
+  probe: ({ head }) => Buffer.from(head.buffer, head.byteOffset, head.length).toString("latin1", 0, 8) === FILE_SIGNATURE,
+  identities: (source) => [{ kind: "DataWriteGuid", value: readHeader(source).dataWriteGuid }],
+  open(source, opener, { snapshot }) {
+    refuse(source, snapshot);
+    const header = readHeader(source);
+    // Before anything else but the headers: all that follows may be as the log leaves it.
+    const replay = header.log.dirty ? readLog(source, header) : undefined;
+    const store = replay ? replayedStore(source, replay) : plainStore(source);
+    const regions = readRegions(store.source, header);
+    const metadata = readMetadata(store.source, regions.metadata);
+    const needed = batEntries(metadata) * 8;
+    if (needed > regions.bat.length) {
+      const { position, length } = regions.bat;
+      throw new ImageError("CORRUPT", `the BAT at ${hex(position)} has ${length} bytes, the disk needs ${needed}`, {
+        file: source.name,
+        position,
+      });
+    }
+    const map = createMap(store, metadata, regions);
+    const parent = metadata.parent && openParent(opener, metadata.parent);
+    return {
+      format: "vhdx",
+      name: source.name,
+      size: metadata.size,
+      ...(parent && { parent }),
+      sectorSize: metadata.logicalSectorSize,
+      map,
+      facts: () => factsOf(store, header, metadata, replay),
+      close() {
+        parent?.close();
+        source.close();
+      },
+    };
   },
 };
+
+function refuse(source: Source, snapshot: string | undefined): void {
+  if (snapshot !== undefined) throw new ImageError("UNSUPPORTED", "a VHDX image has no snapshots", { file: source.name });
+  if (/\.vhds$/i.test(source.name)) {
+    throw new ImageError("UNSUPPORTED", "it is the index of a VHD Set, which holds no disk itself", {
+      file: source.name,
+      hint: "Open the .avhdx file beside it instead.",
+    });
+  }
+}
+
+/** The parent by the first identity it is recorded to have; while a child is being merged into it, it may have the second one. */
+function openParent(opener: Opener, { names, linkages }: ParentLocator): Layer {
+  const [first, second] = linkages.map((value) => ({ names, format: "vhdx", identity: { kind: "DataWriteGuid", value } as const }));
+  if (!first) throw new Error("a parent locator without a linkage has been refused");
+  try {
+    return opener.parent(first);
+  } catch (error) {
+    if (!second || !(error instanceof ImageError) || error.code !== "PART_MISSING") throw error;
+    try {
+      return opener.parent(second);
+    } catch {
+      throw error;
+    }
+  }
+}
+
+function factsOf({ source }: Store, header: VhdxHeader, metadata: VhdxMetadata, replay: Replay | undefined): LayerFacts {
+  const { parent } = metadata;
+  return {
+    variant: parent ? "differencing" : metadata.fixed ? "fixed" : "dynamic",
+    details: {
+      ...(header.creator !== "" && { creator: header.creator }),
+      "block size": metadata.blockSize,
+      "logical sector size": metadata.logicalSectorSize,
+      ...(metadata.physicalSectorSize !== undefined && { "physical sector size": metadata.physicalSectorSize }),
+      ...(metadata.diskId !== undefined && { "virtual disk id": metadata.diskId }),
+      DataWriteGuid: header.dataWriteGuid,
+      ...(parent && { "parent DataWriteGuid": parent.linkages.join(", ") }),
+      ...(parent?.names[0] !== undefined && { parent: parent.names[0] }),
+      ...(replay && { "log entries": replay.entries }),
+    },
+    notes: [
+      ...header.notes,
+      ...(replay ? ["It was not closed properly. Its log was replayed in memory; the file is unchanged."] : []),
+      ...regionNotes(source),
+    ],
+  };
+}
