@@ -45,10 +45,10 @@ const images: readonly Foreign[] = [
       [0, "EVF2\x0d\x0a\x81\0"],
     ],
   },
-  { what: "compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
-  { what: "compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },
-  { what: "compressed with zstd", marks: [[0, "\x28\xb5\x2f\xfd"]] },
-  { what: "compressed with bzip2", marks: [[0, "BZh"]] },
+  { what: "a file compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
+  { what: "a file compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },
+  { what: "a file compressed with zstd", marks: [[0, "\x28\xb5\x2f\xfd"]] },
+  { what: "a file compressed with bzip2", marks: [[0, "BZh"]] },
 ];
 
 /** No disk either, but a disk may begin with anything: a name that says raw is believed. */
@@ -69,7 +69,7 @@ export function foreignKind(
   const known = (namedRaw ? images : [...images, ...documents]).find(({ marks }) =>
     marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)),
   );
-  if (known) return images.includes(known) ? `it is ${known.what}, which cannot be read yet` : `it is ${known.what}, not a disk image`;
+  if (known) return images.includes(known) ? `it has the signature of ${known.what}, and is none that can be read` : `it is ${known.what}, not a disk image`;
   return !namedRaw && isText(head) ? "it is text, not a disk image" : undefined;
 }
 

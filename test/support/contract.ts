@@ -33,7 +33,7 @@ export function describeDriver(driver: FormatDriver, samples: readonly Sample[])
   describe(`${driver.name} driver`, () => {
     test.skipIf(driver === raw)("takes no other format for its own", () => {
       for (const [name, head] of Object.entries(signatures)) {
-        if (name !== driver.name) expect(driver.probe(endsOf(Buffer.from(head, "latin1"))), name).toBe(false);
+        if (name.split(",")[0] !== driver.name) expect(driver.probe(endsOf(Buffer.from(head, "latin1"))), name).toBe(false);
       }
       for (const content of [Buffer.alloc(0), Buffer.alloc(3), Buffer.alloc(2 ** 16), noise(1, 2 ** 16)]) {
         expect(driver.probe(endsOf(content))).toBe(false);
