@@ -74,7 +74,8 @@ export async function takeSample(peer, sample, seconds) {
 /** @param {Partial<Record<keyof typeof measures, number[]>>} values @param {Values} taken */
 function add(values, taken) {
   for (const [measure, value] of Object.entries(taken)) {
-    if (Number.isFinite(value)) (values[/** @type {keyof typeof measures} */ (measure)] ??= []).push(value);
+    const key = /** @type {keyof typeof measures} */ (measure);
+    if (Number.isFinite(value)) values[key] = [...(values[key] ?? []), value];
   }
 }
 

@@ -47,6 +47,7 @@ function spawnDaemon(): WaitingDaemon {
 
 /** Node reads extra certificates when it starts, 30 ms for a usual bundle. The daemon speaks to nobody over a network. */
 function daemonEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
+  const environment = { ...process.env };
+  delete environment["NODE_EXTRA_CA_CERTS"];
   return environment;
 }

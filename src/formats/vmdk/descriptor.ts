@@ -4,7 +4,7 @@ import { quote } from "../../util/text.js";
 import { decodeDescriptor } from "./text.js";
 
 /** Bytes of a sector, in which extents are counted. */
-export const SECTOR = 512;
+const SECTOR = 512;
 
 /** Descriptors have some hundred bytes, and some thousand where there are very many extents. */
 export const DESCRIPTOR_LIMIT = 8 * 2 ** 20;
