@@ -73,6 +73,7 @@ export function fileSource(file: OpenedFile, close: () => void = () => closeSync
       checkRange(source, target.length, position);
       readFully(name, fd, target, position);
     },
+    modified: file.modified,
     file: { fd, offset: 0 },
     ...(file.regular && binding && { run: runFinder(binding, fd, size) }),
     close,

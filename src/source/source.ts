@@ -14,6 +14,8 @@ export interface Source {
    * Absent where it is not known; then everything is data.
    */
   run?(position: number): { readonly data: boolean; readonly length: number };
+  /** When it was changed last, in milliseconds since 1970, where that is known. */
+  readonly modified?: number;
   /** For the fast paths below `read`: position 0 of this source is byte `offset` of the open file `fd`. */
   readonly file?: { readonly fd: number; readonly offset: number };
   close(): void;

@@ -84,6 +84,16 @@ describe("what a differencing disk does not hold is its parent's", () => {
     expect(empty.map(1, 999_999)).toEqual({ kind: "parent", length: 65_535, offset: 1 });
   });
 
+  test("a bitmap is for one block, whatever the table says of the next", () => {
+    const { image, tablePosition, slot } = child({}, { blockSize: 512, blocks: [0, 1], marked: () => true });
+    // The data of block 0 are where block 1 has its bitmap, so that the data of both follow each other.
+    const first = slot(0) / 512;
+    const table = changed(image, tablePosition, [...u32(first), ...u32(first + 1)]);
+    const { layer } = wishOf(changed(changed(table, slot(0), [0xff]), slot(0) + 512, [0x7f]));
+    expect(layer.map(0, 1024)).toMatchObject({ kind: "data", length: 512, position: slot(0) + 512 });
+    expect(layer.map(512, 512)).toEqual({ kind: "parent", length: 512, offset: 512 });
+  });
+
   test.each([512, 4096, 65_536, 2 * MIB])("blocks of %i bytes", (blockSize) => {
     for (const marked of [speckled, striped]) {
       const { image, disk } = child({}, { blockSize, blocks: [1, "free", 0, 2], marked, size: 4 * blockSize - 100 });
@@ -264,7 +274,7 @@ describe("how a differencing disk names its parent", () => {
     const path = write({ "child.vhd": image });
     expect(refusalOf(path)).toMatchObject({
       code: "PART_MISSING",
-      message: expect.stringContaining(".\\\\base.vhd".slice(1).slice(1)) as string,
+      message: expect.stringContaining("base.vhd") as string,
     });
     withDisk(path, { degraded: true }, (layer) => {
       expect(imageErrorOf(() => readRange(layer, 0, 1))).toMatchObject({ code: "PART_MISSING" });

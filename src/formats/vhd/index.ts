@@ -10,7 +10,6 @@ import { readParentNames, uuid } from "./parent.js";
 import { vhdVariants } from "./variants.js";
 
 /** A source that knows when its file was last changed, in milliseconds since 1970. */
-type Dated = Source & { readonly modified?: number };
 
 /** That date of layers of this format, which a child compares with the one it has noted. */
 const modifications = new WeakMap<Layer, number>();
@@ -20,7 +19,7 @@ export const vhd: FormatDriver = {
   variants: vhdVariants,
   extensions: [".vhd", ".avhd", ".vpc", ".vud"],
   probe: isVhd,
-  open(source: Dated, opener, { snapshot }) {
+  open(source, opener, { snapshot }) {
     if (snapshot !== undefined) {
       throw new ImageError("UNSUPPORTED", "VHD images have no snapshots inside", {
         file: source.name,

@@ -41,18 +41,18 @@ export function mapOfBlocks(source: Source, header: VhdHeader, dynamic: DynamicH
     size,
     ...placesOf(dynamic, size),
   });
-  const bitmaps = bitmapsOf(source, header, blockSize);
+  const runOf = createRunOf(source, header, blockSize);
   return (offset, length) => {
     const found = find(offset, length);
     if (found.kind !== "data") return found;
-    if (!bitmaps) return storedBefore(source, dataEnd, found.position, found.length);
+    if (!runOf) return storedBefore(source, dataEnd, found.position, found.length);
 
     const inBlock = offset % blockSize;
     const most = Math.min(found.length, blockSize - inBlock);
     const position = found.position - inBlock - bitmapSize;
-    const bitmap = bitmaps(position);
-    if (bitmap instanceof ImageError) return { kind: "damaged", length: most, error: bitmap };
-    const { stored, length: run } = bitmap(inBlock, most);
+    const sectors = runOf(position, inBlock, most);
+    if (sectors instanceof ImageError) return { kind: "damaged", length: most, error: sectors };
+    const { stored, length: run } = sectors;
     if (stored) return storedBefore(source, dataEnd, found.position, run);
     return type === diskTypes.differencing ? { kind: "parent", length: run, offset } : { kind: "zero", length: run };
   };
@@ -84,24 +84,27 @@ function placesOf({ position, tableOffset, blockSize }: DynamicHeader, size: num
   };
 }
 
-/** Tells from a place in a block on, for at most `length` bytes, whether its sectors are stored, and up to where that is the same. */
-type SectorBitmap = (inBlock: number, length: number) => { readonly stored: boolean; readonly length: number };
+/** Whether the sector at `inBlock` of the block whose bitmap is at `position` is stored, and for how many of `length` bytes that is the same. */
+type RunOf = (position: number, inBlock: number, length: number) => Run | ImageError;
+interface Run {
+  readonly stored: boolean;
+  readonly length: number;
+}
 
 /**
- * The bitmaps by their position, or why one cannot be known. Absent where all that is stored counts: the bitmaps of dynamic disks are full with most programs
+ * Looks into bitmaps, or tells why one cannot be known. Absent where all that is stored counts: the bitmaps of dynamic disks are full with most programs
  * and not kept at all with some. But tapdisk lays blocks over what its volumes held before, and marks what it has written.
  */
-function bitmapsOf(source: Source, header: VhdHeader, blockSize: number): ((position: number) => SectorBitmap | ImageError) | undefined {
+function createRunOf(source: Source, header: VhdHeader, blockSize: number): RunOf | undefined {
   if (header.type !== diskTypes.differencing && !isTapdisk(header.footer)) return undefined;
   const size = bitmapSizeOf(blockSize);
   // tapdisk 0.1 wrote the bits of a byte the other way round, in words of x86.
   const reversed = hasReversedBitmaps(header);
   const load = createTableCache(BITMAPS_LIMIT, (position) => loadTable32(source, position, size / 4, reversed ? "little" : "big"));
-  return (position) => {
+  return (position, inBlock, length) => {
     if (position + size > header.dataEnd && header.dataEnd < source.size) return inFooter(source, "sector bitmap", position, size);
     try {
-      const words = load(position);
-      return (inBlock, length) => runOf(words, reversed, inBlock, length);
+      return runIn(load(position), reversed, inBlock, length);
     } catch (error) {
       return tableError(source, "sector bitmap", position, error);
     }
@@ -112,7 +115,7 @@ export function hasReversedBitmaps({ footer }: VhdHeader): boolean {
   return isTapdisk(footer) && footer.creatorVersion === 0x00000001;
 }
 
-function runOf(words: Uint32Array, reversed: boolean, inBlock: number, length: number): { stored: boolean; length: number } {
+function runIn(words: Uint32Array, reversed: boolean, inBlock: number, length: number): Run {
   const bit = (sector: number) => ((words[sector >>> 5]! >>> (reversed ? sector & 31 : 31 - (sector & 31))) & 1) === 1;
   const first = Math.floor(inBlock / SECTOR_SIZE);
   const last = Math.floor((inBlock + length - 1) / SECTOR_SIZE);
