@@ -205,7 +205,7 @@ function u64(value: number): Buffer {
   return bytes;
 }
 
-export function diskSize(shape: VhdxShape): number {
+function diskSize(shape: VhdxShape): number {
   return shape.size ?? shape.blocks.length * (shape.blockSize ?? MIB);
 }
 

@@ -1,7 +1,7 @@
 // Microsoft's Virtual Hard Disk version 2 (VHDX). Reference: [MS-VHDX], revision 8.0; section numbers and names are that document's.
 import { ascii, big64, bytes, struct, u16, u32, u64 } from "../../util/struct.js";
 
-export const KIB = 1024;
+const KIB = 1024;
 export const MIB = 2 ** 20;
 
 /** 2.2.1. `creator` is UTF-16, ended by a NUL. */
@@ -26,7 +26,7 @@ export const header = struct("VHDX header", "little", 80, {
 });
 
 /** 2.2.3. Nothing but headers and region tables stands before `HEADER_SECTION`. */
-export const HEADER_SECTION = MIB;
+export const HEADER_SECTION = 1024 * KIB;
 export const regionTablePositions = [192 * KIB, 256 * KIB] as const;
 export const REGION_TABLE_SIZE = 64 * KIB;
 export const regionTable = struct("VHDX region table", "little", 16, {

@@ -51,7 +51,7 @@ const CHECKED_LIMIT = 16;
 /** What the log of a file that was not closed asks for. Throws if it holds no valid sequence, or the file was cut since. */
 export function readLog(source: Source, { log }: VhdxHeader): Replay {
   const { position, length } = log;
-  const fail = (message: string, hint?: string) => new ImageError("CORRUPT", message, { file: source.name, position, hint });
+  const fail = (message: string) => new ImageError("CORRUPT", message, { file: source.name, position });
   if (position < HEADER_SECTION || position % MIB !== 0 || length % MIB !== 0) {
     throw fail(`its log, ${length} bytes at ${hex(position)}, is not made of whole MiB behind the header section`);
   }
@@ -154,7 +154,7 @@ function activeSequence(entries: readonly (Entry | undefined)[]): readonly Entry
   for (const head of heads.toSorted((a, b) => (a.sequence < b.sequence ? 1 : -1))) {
     const sequence: Entry[] = [];
     for (let entry = at(head.tail); entry; entry = next(entry)) sequence.push(entry);
-    return sequence;
+    if (sequence.at(-1) === head) return sequence;
   }
   return [];
 }
