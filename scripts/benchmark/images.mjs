@@ -1,7 +1,7 @@
 // The images to read: made once from files of this machine, kept in a cache folder.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { run } from "./processes.mjs";
 
 /**
@@ -121,12 +121,14 @@ function writeContent(/** @type {string} */ path, /** @type {number} */ size) {
 async function once(path, make) {
   if (existsSync(path)) return path;
   process.stderr.write(`making ${path}\n`);
-  const unfinished = `${path}.unfinished`;
+  // Under its own name: that of a VMDK is written into it, and some programs insist on it.
+  const folder = `${path}.unfinished`;
+  mkdirSync(folder, { recursive: true });
   try {
-    await make(unfinished);
-    renameSync(unfinished, path);
+    await make(join(folder, basename(path)));
+    renameSync(join(folder, basename(path)), path);
   } finally {
-    rmSync(unfinished, { force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
   return path;
 }

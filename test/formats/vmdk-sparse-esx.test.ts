@@ -51,18 +51,19 @@ const fourTables = (kinds: readonly Grain[], count: number): Grain[] => [
   count + 2,
 ];
 
-describeDriver(sparseDriver("cowd", "COWD"), [
-  cowdSample("grains of one sector out of order", { grains: [3, 0, "absent", 1, "absent", "absent", 2, 4] }),
-  cowdSample("grains of 4 KiB, the last one not filled", { grains: manyGrains(1, 30, ["absent"]), grainSize: 8, size: 29 * 4096 + 512 }),
-  cowdSample("three tables, one of them missing", { grains: [...absent(4096), 1, 0, ...absent(4094), 2] }),
-  cowdSample("a child that names its parent", { grains: [1, "absent", 0], parent: "base.vmdk" }),
-  cowdSample("no grain at all", { grains: ["absent", "absent"], size: 1024 }),
-]);
-
-describeDriver(sparseDriver("seSparse", "\xbe\xba\xfe\xca"), [
-  seSample("grains out of order", { grains: [3, 0, "absent", 1, "absent", "absent", 2, 4] }),
-  seSample("zeroed and unmapped grains", { grains: ["zeroed", 1, "unmapped", "unmapped", "absent", 0], size: 6 * 4096 - 1024 }),
-  seSample("no grain at all", { grains: ["absent", "absent"], size: 4608 }),
+describeDriver(sparseDriver, [
+  cowdSample("COWD: grains of one sector out of order", { grains: [3, 0, "absent", 1, "absent", "absent", 2, 4] }),
+  cowdSample("COWD: grains of 4 KiB, the last one not filled", {
+    grains: manyGrains(1, 30, ["absent"]),
+    grainSize: 8,
+    size: 29 * 4096 + 512,
+  }),
+  cowdSample("COWD: three tables, one of them missing", { grains: [...absent(4096), 1, 0, ...absent(4094), 2] }),
+  cowdSample("COWD: a child that names its parent", { grains: [1, "absent", 0], parent: "base.vmdk" }),
+  cowdSample("COWD: no grain at all", { grains: ["absent", "absent"], size: 1024 }),
+  seSample("seSparse: grains out of order", { grains: [3, 0, "absent", 1, "absent", "absent", 2, 4] }),
+  seSample("seSparse: zeroed and unmapped grains", { grains: ["zeroed", 1, "unmapped", "unmapped", "absent", 0], size: 6 * 4096 - 1024 }),
+  seSample("seSparse: no grain at all", { grains: ["absent", "absent"], size: 4608 }),
 ]);
 
 /** Numbers of the grains that fail with an `ImageError`; all others are checked to be right. Looks at both ends of a large disk. */

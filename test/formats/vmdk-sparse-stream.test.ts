@@ -14,8 +14,6 @@ import { subdirectory, tempDirectory } from "../support/temp.js";
 import { type BuiltStream, buildStream, type StreamGrain, type StreamShape } from "../support/vmdk-stream-builder.js";
 import { onlyFileOf, openBytes, readExtent, sparseDriver } from "../support/vmdk-sparse-driver.js";
 
-const stream = sparseDriver("vmdk", "KDMV");
-
 function built(name: string, shape: StreamShape): Sample {
   const { image, disk } = buildStream(shape);
   return { name, image, disk };
@@ -45,7 +43,7 @@ function converted(name: string, disk: Buffer): Sample {
   return { name, image, disk, needs: "qemu-img" };
 }
 
-describeDriver(stream, [
+describeDriver(sparseDriver, [
   built("directory at the end, tables between the grains", small),
   built("directory and tables at the end", { ...small, tables: "end" }),
   built("directory and tables in front, as open-vmdk writes them", { ...small, tables: "front" }),

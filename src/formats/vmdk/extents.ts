@@ -91,7 +91,10 @@ export function sparseExtent(source: Source, size: number | undefined): OpenedEx
       return sparse.map(offset, Math.min(length, sparse.size - offset));
     },
     sparse,
-    notes: sparse.notes,
+    // They may grow while tables are read.
+    get notes() {
+      return sparse.notes;
+    },
     close: () => source.close(),
   };
 }

@@ -1,4 +1,5 @@
 import type { Variant } from "../driver.js";
+import { sparseVariants } from "./sparse/variants.js";
 
 const frame = (title: string) => `formats/vmdk.test.ts: ${title}`;
 const qemu = (title: string) => `formats/disks-matrix.ts: ${title}`;
@@ -46,4 +47,5 @@ export const vmdkVariants: readonly Variant[] = [
   { name: "first lines, four spellings", support: "read", proof: frame("that begin with %j") },
   { name: "renamed files", support: "read", proof: frame("%s, renamed") },
   { name: "an extent given instead of its descriptor", support: "read", proof: frame("%s: an extent given instead of the descriptor") },
+  ...sparseVariants,
 ];
