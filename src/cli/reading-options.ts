@@ -49,8 +49,7 @@ export function withReadingOptions<Arguments extends unknown[], Options extends 
   window: "" | "image-" = "",
 ): Command<Arguments, Options & ReadingOptions> {
   for (const option of readingOptions(window)) command.addOption(option);
-  // The types of options are lost in a list; `ReadingOptions` says them.
-  return command as unknown as Command<Arguments, Options & ReadingOptions>;
+  return command;
 }
 
 /** What `openDisk` takes. Paths become absolute: the daemon works elsewhere. */

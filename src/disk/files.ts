@@ -39,7 +39,7 @@ export interface DiskFiles {
   list(): readonly DiskFile[];
   /** Opens a file. Throws if it cannot be read, or may not be. */
   open(opening: Opening): { readonly file: DiskFile; readonly source: Source };
-  /** Whether another thread has opened everything already. Then `known` tells all there is, and nothing else must be asked. */
+  /** Whether another thread has opened everything already. Then `known` tells all there is, and no path must be looked at. */
   readonly again: boolean;
   known(role: string): DiskFile | undefined;
   /** Does what is to be done for `role`; what it fails with, another thread will be told, too. */
@@ -75,6 +75,7 @@ export function createFiles(image: string, allow: readonly string[], opened: rea
     known: (role) => byRole.get(role),
     open({ path, role, trusted, finding }) {
       const there = byRole.get(role);
+      if (opened && !there) throw new ImageError("UNREADABLE", "it was not opened when the disk was", { file: path });
       const file: DiskFile = { ...(there ?? openHere(path, trusted)), role, finding, lacks };
       files.add(file);
       const source = fileSource(file, () => {

@@ -1,5 +1,5 @@
-import { closeSync, existsSync, realpathSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import type { FileEnds, FormatDriver, Identity, Layer, Opener, OpenOptions, ParentWish } from "../formats/driver.js";
 import { foreignKind } from "../formats/foreign.js";
 import { raw } from "../formats/raw/index.js";
@@ -8,11 +8,11 @@ import { concatSource } from "../source/concat.js";
 import { fileSource, type OpenedFile, openFile } from "../source/file.js";
 import { sliceSource } from "../source/slice.js";
 import { readBytes, type Source } from "../source/source.js";
-import { type ErrorCode, ImageError, reasonOf } from "../util/errors.js";
+import { type ErrorCode, ImageError, systemCode, UserError } from "../util/errors.js";
 import { quote } from "../util/text.js";
-import { type Confinement, confine } from "./confine.js";
+import { createFiles, type DiskFile, type Opening } from "./files.js";
 import { type Finding, findParent, has, missingLayer } from "./parents.js";
-import { type Candidate, candidatesFor } from "./places.js";
+import { type Candidate, candidatesFor, foldersOf } from "./places.js";
 import { otherParts } from "./split.js";
 
 export interface OpenDiskOptions extends OpenOptions {
@@ -57,61 +57,56 @@ const BUNDLE_INDEX = "DiskDescriptor.xml";
 
 /** Opens the image at `path` and everything it is a difference to. Throws an `ImageError` that says what cannot be opened and why. */
 export function openDisk(path: string, options: OpenDiskOptions = {}): OpenedDisk {
-  const files: OpenedFile[] = [];
-  const findings = new Map<Layer, Finding>();
+  const image = options.opened?.[0]?.path ?? bundled(path);
   const search = options.search ?? [];
-  let confinement: Confinement | undefined;
-  const confined = () => (confinement ??= confine(path, [...(options.allow ?? []), ...search]));
-  const known = (filePath: string) => options.opened?.find((file) => file.path === filePath);
-
-  /** `trusted`: the user named it, not an image. */
-  function open(filePath: string, trusted: boolean): { file: OpenedFile; source: Source } {
-    const there = known(filePath);
-    const file = there ?? openFile(filePath, { devices: trusted });
-    if (!trusted && !there && !confined().allowsOpened(file.fd, filePath)) {
-      closeSync(file.fd);
-      throw denied(filePath);
-    }
-    files.push(file);
-    return { file, source: there ? fileSource(file, () => undefined) : fileSource(file) };
-  }
+  const files = createFiles(image, [...(options.allow ?? []), ...search], options.opened);
+  const findings = new Map<Layer, Finding>();
+  let parentsTaken = 0;
 
   /** A file with the parts that follow it. */
-  function openWhole(filePath: string, trusted: boolean, parts: readonly string[]): { file: OpenedFile; source: Source } {
-    const first = open(filePath, trusted);
-    if (parts.length === 0) return first;
-    const sources = [first.source];
+  function openWhole(opening: Opening, parts: readonly string[]): { file: DiskFile; source: Source } {
+    const { file, source } = files.open(opening);
+    if (parts.length === 0) return { file, source };
+    const sources = [source];
     try {
-      for (const part of parts) sources.push(open(part, trusted).source);
+      for (const [index, part] of parts.entries()) {
+        sources.push(files.open({ path: part, role: partRole(opening, index), trusted: opening.trusted }).source);
+      }
     } catch (error) {
-      for (const source of sources) source.close();
+      for (const each of sources) each.close();
       throw error;
     }
-    const stored = sources.filter(({ size }) => size > 0);
-    return { file: first.file, source: concatSource(first.source.name, stored) };
+    return { file, source: concatSource(source.name, sources) };
   }
 
-  function openLayer(filePath: string, format: string | undefined, chain: readonly string[], trusted: boolean): Layer {
-    const root = chain.length === 0;
-    const parts = (root ? options.parts : undefined) ?? (root && options.window ? [] : otherParts(filePath));
-    const whole = openWhole(filePath, trusted, parts);
+  function partsOf(opening: Opening, root: boolean): readonly string[] {
+    if (!files.again) return (root ? options.parts : undefined) ?? (root && options.window ? [] : otherParts(opening.path, signatureOf));
+    const parts: string[] = [];
+    for (let part = files.known(partRole(opening, 0)); part; part = files.known(partRole(opening, parts.length))) parts.push(part.path);
+    return parts;
+  }
+
+  /** `ancestors`: the identities of the images it is below. */
+  function openLayer(opening: Opening, format: string | undefined, ancestors: readonly string[], mayBePart: boolean): Layer {
+    const root = ancestors.length === 0;
+    const parts = partsOf(opening, root);
+    const whole = openWhole(opening, parts);
     const { file } = whole;
     let { source } = whole;
     try {
-      if (chain.includes(file.identity)) throw fail("CORRUPT", source, "the chain of images loops: this one is its own ancestor");
-      if (chain.length >= DEPTH_LIMIT) throw fail("UNSUPPORTED", source, `the chain of images is longer than ${DEPTH_LIMIT}`);
+      if (ancestors.includes(file.identity)) throw fail("CORRUPT", source, "the chain of images loops: this one is its own ancestor");
+      if (ancestors.length >= DEPTH_LIMIT) throw fail("UNSUPPORTED", source, `the chain of images is longer than ${DEPTH_LIMIT}`);
       if (root && options.window) source = windowOf(source, options.window);
       const ends = readEnds(source);
-      if (root && format === undefined && !options.window && parts.length === 0) {
-        const layer = openWholeOf(filePath, file, ends);
+      if (mayBePart && parts.length === 0) {
+        const layer = openWholeOf(file, ends);
         if (layer) {
           source.close();
-          files.splice(files.indexOf(file), 1);
           return layer;
         }
       }
       const driver = chooseDriver(source, ends, format, file.regular);
-      const openerOfThis = opener(filePath, [...chain, file.identity]);
+      const openerOfThis = opener(file, [...ancestors, file.identity]);
       return driver.open(source, openerOfThis, root ? { snapshot: options.snapshot, disk: options.disk } : {});
     } catch (error) {
       source.close();
@@ -120,110 +115,135 @@ export function openDisk(path: string, options: OpenDiskOptions = {}): OpenedDis
   }
 
   /** The image that the file is a part of, if it is. */
-  function openWholeOf(filePath: string, part: OpenedFile, ends: FileEnds): Layer | undefined {
-    const names = wholeNames(part.path, ends);
-    for (const name of names) {
-      const candidate = join(dirname(filePath), name);
-      if (candidate === filePath || !isFile(candidate)) continue;
-      const before = files.length;
-      const layer = openLayer(candidate, undefined, [], false);
-      if (files.slice(before).some(({ identity }) => identity === part.identity)) return layer;
+  function openWholeOf(part: DiskFile, ends: FileEnds): Layer | undefined {
+    const names = wholeNames(basename(part.path), ends);
+    for (const candidate of foldersOf(part.path).flatMap((folder) => names.map((name) => join(folder, name)))) {
+      if (!isFile(candidate) || resolve(candidate) === resolve(part.path)) continue;
+      const layer = openLayer({ path: candidate, role: candidate, trusted: false }, undefined, [], false);
+      const others = files.list().filter(({ role }) => role !== part.role && role !== candidate);
+      if (others.some(({ identity }) => identity === part.identity)) return layer;
       layer.close();
-      files.length = before;
     }
-    if (names.length === 0) return undefined;
-    throw new ImageError(
-      "PART_MISSING",
-      `it is only a part of a disk, and ${quote(names[0] ?? "")}, which describes the disk, is missing`,
-      {
-        file: filePath,
-        hint: "Put it next to the file. To see the file's bytes as they are, add --format raw",
-      },
-    );
+    const [name] = names;
+    if (name === undefined) return undefined;
+    throw new ImageError("PART_MISSING", `it is only a part of a disk, and ${quote(name)}, which describes the disk, is missing`, {
+      file: part.path,
+      hint: "Put it next to the file. To see the file's bytes as they are, add --format raw",
+    });
   }
 
-  function opener(image: string, chain: readonly string[]): Opener {
+  function opener(image: DiskFile, ancestors: readonly string[]): Opener {
     return {
       degraded: options.degraded ?? false,
       part(name) {
-        const candidates = candidatesFor(image, name);
-        const found = candidates.find((candidate) => reach(candidate, image) === true);
-        if (found) return open(found.path, false).source;
-        const denial = candidates.map((candidate) => reach(candidate, image)).find((each) => typeof each !== "boolean");
-        throw (
-          denial ??
-          new ImageError("PART_MISSING", `${quote(name)}, which belongs to it, is missing`, {
-            file: image,
-            hint: "Put it next to the image.",
-          })
-        );
+        const role = `${image.role} part ${name}`;
+        return files.attempt(role, () => {
+          const found = files.known(role)?.path ?? findPart(image.path, name);
+          return files.open({ path: found, role, trusted: false }).source;
+        });
       },
-      parent: (wish) => parentOf(image, wish, chain),
+      parent: (wish) => parentOf(image, wish, ancestors),
     };
   }
 
-  function parentOf(image: string, wish: ParentWish, chain: readonly string[]): Layer {
-    const given = options.parents?.[chain.length - 1];
-    const before = files.length;
+  function findPart(image: string, name: string): string {
+    for (const { path: candidate } of candidatesFor(image, name)) {
+      const reached = files.reach(candidate, image);
+      // Another file of that name may be anything.
+      if (reached instanceof ImageError) throw reached;
+      if (reached) return candidate;
+    }
+    throw new ImageError("PART_MISSING", `${quote(name)}, which belongs to it, is missing`, {
+      file: image,
+      hint: "Put it next to the image.",
+    });
+  }
+
+  function parentOf(image: DiskFile, wish: ParentWish, ancestors: readonly string[]): Layer {
+    const role = `${image.role} parent ${JSON.stringify(wish)}`;
+    const given = options.parents?.[ancestors.length - 1];
+    if (given !== undefined) parentsTaken = Math.max(parentsTaken, ancestors.length);
     try {
-      const { path: found, finding } =
-        given === undefined
-          ? findParent(image, wish, search, { reach: (candidate) => reach(candidate, image), identities: identitiesOf })
-          : { path: given, finding: findingOfGiven(given, wish) };
-      const layer = openLayer(found, wish.format, chain, given !== undefined);
-      findings.set(layer, finding);
-      return layer;
+      return files.attempt(role, () => {
+        const { path: found, finding } = placeOfParent(image.path, wish, given, role);
+        const layer = openLayer({ path: found, role, trusted: given !== undefined, finding }, wish.format, ancestors, false);
+        findings.set(layer, finding);
+        return layer;
+      });
     } catch (error) {
-      if (!options.degraded || !(error instanceof ImageError) || !/^PART_/.test(error.code)) throw error;
-      files.length = before;
+      if (!options.degraded || !(error instanceof ImageError) || !/^PART_|^UNREADABLE$/.test(error.code)) throw error;
       return missingLayer(wish.names[0] ?? "its parent", error);
     }
   }
 
-  function findingOfGiven(given: string, { identity, format }: ParentWish): Finding {
-    if (!identity) return { place: "given" };
-    return { place: "given", identity, matches: has(identitiesOf(given, format), identity) };
+  function placeOfParent(image: string, wish: ParentWish, given: string | undefined, role: string): { path: string; finding: Finding } {
+    const { path: known, finding } = files.known(role) ?? {};
+    if (known !== undefined && finding) return { path: known, finding };
+    if (given !== undefined) return { path: given, finding: findingOfGiven(given, wish) };
+    const reach = ({ path: candidate }: Candidate) => files.reach(candidate, image);
+    return findParent(image, wish, search, { reach, identities: (file, format) => identitiesOf(file, format, false) });
   }
 
-  /** Whether a file that an image names is there and may be opened. In a worker, what was opened for it is all there is. */
-  function reach({ path: candidate }: Candidate, image: string): boolean | ImageError {
-    if (options.opened) return known(candidate) !== undefined;
-    try {
-      return confined().allows(candidate) ? true : denied(candidate, image);
-    } catch {
-      return false;
-    }
+  const mayBePart = options.format === undefined && !options.window && !files.again;
+  const layer = openLayer({ path: image, role: image, trusted: true }, options.format, [], mayBePart);
+  if (parentsTaken < (options.parents?.length ?? 0)) {
+    layer.close();
+    throw new UserError(`${quote(options.parents?.[parentsTaken] ?? "")} is given as a parent, but no image here is a difference to it`);
   }
+  return { layer, files: files.list(), findings, sectorSize: options.sectorSize ?? layer.sectorSize, close: () => layer.close() };
+}
 
-  function identitiesOf(filePath: string, format: string | undefined): readonly Identity[] {
-    const there = known(filePath);
-    let source: Source | undefined;
-    try {
-      source = there ? fileSource(there, () => undefined) : fileSource(openFile(filePath, { devices: false }));
-      const ends = readEnds(source);
-      const driver = format === undefined ? detect(ends) : driverNamed(format);
-      return driver.identities?.(source) ?? [];
-    } catch (error) {
-      if (error instanceof ImageError) return [];
-      throw error;
-    } finally {
-      source?.close();
-    }
+/** The role of the part that stands `index` parts behind the first after `opening`. */
+function partRole({ role }: Opening, index: number): string {
+  return `${role} + ${index + 1}`;
+}
+
+function findingOfGiven(given: string, { identity, format }: ParentWish): Finding {
+  if (!identity) return { place: "given" };
+  return { place: "given", identity, matches: has(identitiesOf(given, format, true), identity) };
+}
+
+/** What is written in a file; nothing if it cannot be told. */
+function identitiesOf(path: string, format: string | undefined, devices: boolean): readonly Identity[] {
+  const found = peek(path, devices, (source) => {
+    const driver = format === undefined ? detect(readEnds(source)) : driverNamed(format);
+    return driver.identities?.(source);
+  });
+  return found ?? [];
+}
+
+/** The format whose signature a file begins with, if any. */
+function signatureOf(path: string): string | undefined {
+  const driver = peek(path, false, (source) => detect({ ...readEnds(source), tail: new Uint8Array() }));
+  return driver === raw ? undefined : driver?.name;
+}
+
+/** A look at a file that may be anything; nothing if it cannot be read or understood. */
+function peek<T>(path: string, devices: boolean, look: (source: Source) => T): T | undefined {
+  let source: Source | undefined;
+  try {
+    source = fileSource(openFile(path, { devices }));
+    return look(source);
+  } catch (error) {
+    if (error instanceof ImageError || systemCode(error) !== undefined) return undefined;
+    throw error;
+  } finally {
+    source?.close();
   }
-
-  const image = bundled(path);
-  const layer = openLayer(image, options.format, [], true);
-  return { layer, files, findings, sectorSize: options.sectorSize ?? layer.sectorSize, close: () => layer.close() };
 }
 
 /** The file that stands for a directory that is one image. */
 function bundled(path: string): string {
   const index = join(path, BUNDLE_INDEX);
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() && existsSync(index) ? index : path;
+  return isFile(index) ? index : path;
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function windowOf(source: Source, { offset, size }: NonNullable<OpenDiskOptions["window"]>): Source {
@@ -231,14 +251,6 @@ function windowOf(source: Source, { offset, size }: NonNullable<OpenDiskOptions[
   if (rest <= 0) throw fail("TRUNCATED", source, `the image is to begin at ${offset}, the file has ${source.size} bytes`);
   if ((size ?? 0) > rest) throw fail("TRUNCATED", source, `the image is to have ${size} bytes, ${rest} are left behind byte ${offset}`);
   return sliceSource(source, offset, size ?? rest);
-}
-
-function denied(path: string, image = path): ImageError {
-  const named = image === path ? "this file" : quote(path);
-  return new ImageError("PART_DENIED", `${named}, which the image names, is outside the folder of the image, so it was not opened`, {
-    file: image,
-    hint: `If you trust the image, add --allow ${dirname(path)}`,
-  });
 }
 
 function chooseDriver(source: Source, ends: FileEnds, format: string | undefined, regular: boolean): FormatDriver {

@@ -4,7 +4,7 @@ import { ImageError, reasonOf } from "../util/errors.js";
 import { quote } from "../util/text.js";
 
 /** How split(1), forensic imagers and archivers number the parts of a file: .001 .002 …, .000 .001 …, .aa .ab …, as wide as the first as long as they last. */
-const numbered = /^(.*\.)(\d{2,}|[a-z]{2,4})$/;
+const numbered = /^(.*\.)(\d{2,6}|[a-z]{2,4})$/s;
 
 /** More are nobody's. */
 const PARTS_LIMIT = 20_000;
@@ -15,22 +15,30 @@ const OTHERWISE = "If the file is a disk of its own, add --offset 0; if the part
 
 /**
  * The other parts of the file at `path`, in order, if it is the first of a file that was split; none otherwise. A link is followed if it has none itself.
+ * `signatureOf` tells what format a file begins with, if any: where two begin alike, both are images of their own.
  * Throws `PART_MISSING` if it is another part than the first, or one between is not there.
  */
-export function otherParts(path: string): readonly string[] {
-  const parts = partsAfter(path);
+export function otherParts(path: string, signatureOf: (path: string) => string | undefined): readonly string[] {
+  const parts = partsAfter(path, signatureOf);
   if (parts.length > 0) return parts;
   const real = realOf(path);
-  return real === undefined || real === path ? [] : partsAfter(real);
+  return real === undefined || real === path ? [] : partsAfter(real, signatureOf);
 }
 
-function partsAfter(path: string): readonly string[] {
+function partsAfter(path: string, signatureOf: (path: string) => string | undefined): readonly string[] {
   const [, stem = "", own = ""] = numbered.exec(basename(path)) ?? [];
   const folder = dirname(path);
   const fail = (message: string, hint: string) => new ImageError("PART_MISSING", message, { file: path, hint: `${hint} ${OTHERWISE}` });
   const start = own === "" ? undefined : startOf(own, (suffix) => isFile(join(folder, stem + suffix)));
   if (start === undefined) return [];
-  if (start !== own) throw fail("it is a later part of a split image", `Name the first part, ${quote(stem + start)}.`);
+  const isAlike = (suffix: string) => {
+    const signature = signatureOf(path);
+    return signature !== undefined && signature === signatureOf(join(folder, stem + suffix));
+  };
+  if (start !== own) {
+    if (isAlike(start)) return [];
+    throw fail("it is a later part of a split image", `Name the first part, ${quote(stem + start)}.`);
+  }
 
   const present = suffixesIn(path, folder, stem);
   const parts: string[] = [];
@@ -44,6 +52,7 @@ function partsAfter(path: string): readonly string[] {
   if (next.some((expected) => hasLater(present, expected))) {
     throw fail(`its part ${quote(stem + missing)} is missing, though there are later ones`, "Put it next to the others.");
   }
+  if (parts[0] !== undefined && isAlike(parts[0])) return [];
   return parts.map((suffix) => join(folder, stem + suffix));
 
   function isPresent(suffix: string): boolean {
@@ -111,7 +120,7 @@ function isDigits(suffix: string): boolean {
 /** 0 for `aa`, 26 for `ba`. */
 function numberOf(suffix: string): number {
   if (isDigits(suffix)) return Number(suffix);
-  return [...suffix].reduce((sum, letter) => sum * 26 + letter.charCodeAt(0) - 97, 0);
+  return Buffer.from(suffix).reduce((sum, letter) => sum * 26 + letter - 97, 0);
 }
 
 /** The suffix of part `number`, `width` characters wide, or wider where it takes more digits. */
