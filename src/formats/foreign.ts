@@ -69,7 +69,10 @@ export function foreignKind(
   const known = (namedRaw ? images : [...images, ...documents]).find(({ marks }) =>
     marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)),
   );
-  if (known) return images.includes(known) ? `it has the signature of ${known.what}, and is none that can be read` : `it is ${known.what}, not a disk image`;
+  if (known)
+    return images.includes(known)
+      ? `it has the signature of ${known.what}, and is none that can be read`
+      : `it is ${known.what}, not a disk image`;
   return !namedRaw && isText(head) ? "it is text, not a disk image" : undefined;
 }
 

@@ -43,8 +43,8 @@ export interface VdiImage {
   readonly dataPosition: number;
 }
 
-export const FREE = 0xffffffff;
-export const ZERO = 0xfffffffe;
+const FREE = 0xffffffff;
+const ZERO = 0xfffffffe;
 const GIVEN = "00112233-4455-6677-8899-aabbccddeeff";
 const MODIFIED = "fedcba98-7654-3210-0123-456789abcdef";
 

@@ -9,8 +9,6 @@ import { mapOfBlocks, mapOfFixed } from "./map.js";
 import { readParentNames, uuid } from "./parent.js";
 import { vhdVariants } from "./variants.js";
 
-/** A source that knows when its file was last changed, in milliseconds since 1970. */
-
 /** That date of layers of this format, which a child compares with the one it has noted. */
 const modifications = new WeakMap<Layer, number>();
 

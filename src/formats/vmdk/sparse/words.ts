@@ -70,7 +70,7 @@ export function misplaced(
 }
 
 /** Bytes of table number `index`: the last one may end where the extent does. */
-export function tableBytes(index: number, { grains, tableEntries }: Pick<DirectoryShape, "grains" | "tableEntries">): number {
+function tableBytes(index: number, { grains, tableEntries }: Pick<DirectoryShape, "grains" | "tableEntries">): number {
   return Math.min(tableEntries, grains - index * tableEntries) * 4;
 }
 
