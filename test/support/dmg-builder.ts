@@ -62,7 +62,7 @@ export interface BuiltDmg {
   readonly footerPosition: number;
 }
 
-/** `content` as a chunk of this kind is stored. */
+/** `content` as a chunk of this kind is stored; the programs `bzip2` and `xz` make theirs. */
 function packed(kind: ChunkKind, content: Buffer): Buffer {
   switch (kind) {
     case "zero":

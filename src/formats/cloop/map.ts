@@ -26,9 +26,9 @@ export function createMap(source: Source, header: CloopHeader): (offset: number,
     return { kind: "damaged", length, error };
   }
 
-  function packed(position: number, stored: number, method: number, skip: number, length: number): Extent {
+  function packed(index: number, position: number, stored: number, method: number, skip: number, length: number): Extent {
     const block = {
-      key: keys + String(position),
+      key: keys + String(index),
       size: blockSize,
       source,
       position,
@@ -58,7 +58,7 @@ export function createMap(source: Source, header: CloopHeader): (offset: number,
       case 0:
       case 2:
         if (position + stored > source.size) return { kind: "damaged", length: most, error: behindEnd(source, position, stored) };
-        return packed(position, stored, method, skip, most);
+        return packed(block, position, stored, method, skip, most);
       case 1:
         if (stored !== blockSize) return damaged(block, most, "CORRUPT", `it is plain and has ${stored} bytes`);
         return storedExtent(source, position + skip, most);
