@@ -3,11 +3,16 @@ import { iso9660 } from "../containers/iso9660/index.js";
 import { tar } from "../containers/tar/index.js";
 import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, type Mapped, readDisk } from "../disk/read.js";
+import type { Layer } from "../formats/driver.js";
 import type { Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
 import type { DirectoryNode, FlatFile, Node } from "./node.js";
 
-const drivers = [iso9660, tar];
+/** What a disk may hold, whatever it is stored in. */
+const diskDrivers = [iso9660];
+
+/** What is a file and no disk: not looked for inside an image. */
+const fileDrivers = [...diskDrivers, tar];
 
 /** Numbers of nodes below it are the view's own. */
 export const FIRST_ITEM = 2 ** 20;
@@ -28,9 +33,13 @@ interface Appearance {
   readonly modified: number;
 }
 
-/** What the disk holds, or why that cannot be opened; neither, for a disk that holds nothing that is known here. */
-export function openContainer(disk: Source): { readonly container?: Container; readonly failure?: ImageError } {
+/** What the disk, stored in the given format, holds, or why that cannot be opened; neither, for a disk that holds nothing that is known here. */
+export function openContainer(
+  disk: Source,
+  { format }: Pick<Layer, "format">,
+): { readonly container?: Container; readonly failure?: ImageError } {
   try {
+    const drivers = format === "raw" ? fileDrivers : diskDrivers;
     const container = drivers.find((driver) => driver.probe(disk))?.open(disk);
     return container ? { container } : {};
   } catch (error) {

@@ -58,7 +58,7 @@ function diskTree(disk: OpenedDisk, { mode }: Pick<ViewRequest, "mode">, cache: 
   const directory = (id: number, entries: readonly Entry[]): DirectoryNode => directoryNode(id, searchable(mode), modified, entries);
 
   const source = diskSource(disk.layer, cache);
-  const opened = openContainer(source);
+  const opened = openContainer(source, disk.layer);
   const appearance = { mode, directoryMode: searchable(mode), modified };
   const contents = opened.container && contentsOf(opened.container, source, disk.layer, cache, appearance);
   const info = `${harmlessJson(describeDisk(disk, table, opened), 2)}\n`;

@@ -53,7 +53,7 @@ function describe(image: string, options: OpenDiskOptions): DiskDescription {
       ...(sectorSize !== undefined && { sectorSize }),
       read: (target, offset) => readDisk(layer, target, offset, cache),
     });
-    return describeDisk(disk, table, openContainer(diskSource(layer, cache)));
+    return describeDisk(disk, table, openContainer(diskSource(layer, cache), layer));
   } finally {
     disk.close();
   }
