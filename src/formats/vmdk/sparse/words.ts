@@ -94,11 +94,11 @@ export function wordTables(source: Source, directory: Uint32Array, position: num
     if (problem || !shape.marked || isMarked(index)) return problem;
     return { code: "CORRUPT", text: `at ${hex(at)} has no marker: the file is damaged` };
   };
-  const load = createTableCache(limits.cachedTableBytes, (index) => {
+  const load = createTableCache(limits.cachedTableBytes, (index, spare) => {
     const problem = problemOf(index);
     if (problem)
       throw new ImageError(problem.code, `the grain table ${problem.text}`, { file: source.name, position: position + 4 * index });
-    return loadTable32(source, (directory[index] ?? 0) * SECTOR, tableBytes(index, shape) / 4, "little");
+    return loadTable32(source, (directory[index] ?? 0) * SECTOR, tableBytes(index, shape) / 4, "little", spare);
   });
   return {
     whole(index) {
