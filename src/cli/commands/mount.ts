@@ -41,7 +41,7 @@ export function mountCommand(io: Io) {
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action(async (image, mountpoint, { o, json, foreground, ...given }) => {
-      const wish = wishOf(image, mountpoint, { ...given, ...o });
+      const wish = wishOf(image, mountpoint, joinOptions(given, o ?? {}));
       const tell = (record: MountRecord) => io.out(json ? `${JSON.stringify(record)}\n` : describe(image, record));
       if (!foreground) {
         tell(await startDaemon(wish));
@@ -53,6 +53,13 @@ export function mountCommand(io: Io) {
       tell(record);
       await ended;
     });
+}
+
+/** What both ways to say it say: lists are joined, of the rest the `-o` list counts. */
+function joinOptions(given: Partial<MountOptions>, listed: Partial<MountOptions>): Partial<MountOptions> {
+  const both = (name: "allow" | "parent" | "search" | "part") => [...(given[name] ?? []), ...(listed[name] ?? [])];
+  const [allow, parent, search, part] = [both("allow"), both("parent"), both("search"), both("part")];
+  return { ...given, ...listed, allow, search, ...(parent.length > 0 && { parent }), ...(part.length > 0 && { part }) };
 }
 
 function wishOf(image: string, mountpoint: string | undefined, options: Partial<MountOptions>): MountWish {
