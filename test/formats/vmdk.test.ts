@@ -7,52 +7,85 @@ import { openDisk } from "../../src/disk/open.js";
 import { parseDescriptor } from "../../src/formats/vmdk/descriptor.js";
 import { vmdk } from "../../src/formats/vmdk/index.js";
 import { mixed, noise } from "../support/content.js";
-import { describeDriver } from "../support/contract.js";
+import { describeDriver, type Sample } from "../support/contract.js";
 import { change, flat, qemuImg, requireProgram, run } from "../support/qemu.js";
 import { difference, flatOf, imageErrorOf, type ReadOptions, readRange, refusalOf, withDisk } from "../support/reading.js";
 import { subdirectory, tempDirectory } from "../support/temp.js";
+import { type BuiltSparse, buildCowd, buildHosted, buildSeSparse, descriptorText, type Grain } from "../support/vmdk-builder.js";
+import { type DescriptorShape, descriptor } from "../support/vmdk-descriptor-builder.js";
+import { buildStream } from "../support/vmdk-stream-builder.js";
 
 const SECTOR = 512;
 
-interface Shape {
-  readonly lines: readonly string[];
-  readonly createType?: string;
-  readonly keys?: readonly string[];
-  readonly first?: string;
-  readonly cid?: string;
-  readonly parentCid?: string;
-  readonly newline?: string;
+const hostedShape = { grains: [3, 0, "absent", 1, "zeroed", "absent", 2], grainSize: 1, tableEntries: 4 } as const;
+const streamShape = { grains: ["text", "absent", "noise", "text", "absent"], grainSize: 4, tableEntries: 2 } as const;
+const hosted = buildHosted(hostedShape);
+const stream = buildStream(streamShape);
+const cowd = buildCowd({ grains: [1, "absent", 0, 2, "absent"] });
+const seSparse = buildSeSparse({ grains: ["absent", 1, 0] });
+
+/** An image with a descriptor that calls it by another name. */
+function embedded(name: string, build: (text: string) => { image: Buffer; disk: Buffer }, createType: string): Sample {
+  const { disk } = build("");
+  const { image } = build(descriptorText(createType, disk.length / SECTOR, "SPARSE", "as it was called once.vmdk"));
+  return { name, image, disk };
 }
 
-/** A descriptor from the specification alone. */
-function descriptor({
-  lines,
-  createType = "custom",
-  keys = [],
-  first = "# Disk DescriptorFile",
-  cid = "12345678",
-  parentCid = "ffffffff",
-  newline = "\n",
-}: Shape): Buffer {
-  return Buffer.from(
-    [
-      first,
-      "version=1",
-      `CID=${cid}`,
-      `parentCID=${parentCid}`,
-      `createType="${createType}"`,
-      ...keys,
-      "",
-      "# Extent description",
-      ...lines,
-      "",
-      "# The Disk Data Base",
-      "#DDB",
-      "",
-      'ddb.adapterType = "lsilogic"',
-      "",
-    ].join(newline),
-  );
+/** A sparse extent of no capacity around a descriptor. */
+function wrapped(text: string): Buffer {
+  const { image } = buildHosted({ grains: [], descriptor: text });
+  return image;
+}
+
+interface DeltaExtent {
+  readonly type: string;
+  readonly grains: readonly Grain[];
+  readonly build: (grains: readonly Grain[]) => BuiltSparse;
+}
+
+const cowdOver = (grains: readonly Grain[]): DeltaExtent => ({
+  type: "VMFSSPARSE",
+  grains,
+  build: (all) => buildCowd({ grains: all, parent: "base.vmdk" }),
+});
+const hostedOver = (grains: readonly Grain[]): DeltaExtent => ({
+  type: "SPARSE",
+  grains,
+  build: (all) => buildHosted({ grains: all, grainSize: 1, tableEntries: 3 }),
+});
+const seSparseOver = (grains: readonly Grain[]): DeltaExtent => ({
+  type: "SESPARSE",
+  grains,
+  build: (all) => buildSeSparse({ grains: all }),
+});
+
+/** A difference to a flat disk of 10 sectors, behind `zeros` sectors of zeros. Absent grains are the parent's, at the same place of the disk. */
+function delta(name: string, zeros: number, extents: readonly DeltaExtent[]): Sample {
+  const below = noise(99, 10 * SECTOR);
+  const built = extents.map(({ grains, build }) => build(grains));
+  let disk: Buffer = Buffer.alloc(zeros * SECTOR);
+  built.forEach(({ grainSize, disk: own }, extent) => {
+    extents[extent]?.grains.forEach((grain, index) => {
+      const inParent = Buffer.alloc(grainSize);
+      inParent.set(below.subarray(disk.length, disk.length + grainSize));
+      disk = Buffer.concat([disk, grain === "absent" ? inParent : own.subarray(index * grainSize, (index + 1) * grainSize)]);
+    });
+  });
+  const lines = built.map(({ disk: own }, index) => `RW ${own.length / SECTOR} ${extents[index]?.type ?? ""} "part ${index}.vmdk"`);
+  return {
+    name,
+    image: descriptor({
+      lines: [...(zeros > 0 ? [`RW ${zeros} ZERO`] : []), ...lines],
+      parentCid: "0000abcd",
+      keys: ['parentFileNameHint="base.vmdk"'],
+    }),
+    disk,
+    parts: {
+      "base.vmdk": descriptor({ lines: ['RW 10 VMFS "base-flat.vmdk"'], cid: "ABCD" }),
+      "base-flat.vmdk": below,
+      ...Object.fromEntries(built.map(({ image }, index) => [`part ${index}.vmdk`, image])),
+    },
+  };
 }
 
 describeDriver(vmdk, [
@@ -68,6 +101,63 @@ describeDriver(vmdk, [
     parts: { "a.bin": noise(3, 4 * SECTOR), "b.bin": noise(4, 2 * SECTOR) },
     disk: Buffer.concat([noise(3, 4 * SECTOR), Buffer.alloc(6 * SECTOR), noise(4, 2 * SECTOR)]),
   },
+  {
+    name: "one file in several places, back to front",
+    image: descriptor({ lines: [7, 2, 5, 0].map((start) => `RW 2 FLAT "a.bin" ${start}`) }),
+    parts: { "a.bin": noise(5, 9 * SECTOR) },
+    disk: Buffer.concat([7, 2, 5, 0].map((start) => noise(5, 9 * SECTOR).subarray(start * SECTOR, (start + 2) * SECTOR))),
+  },
+  {
+    name: "sparse extents of all kinds, zeros and a flat one",
+    image: descriptor({
+      lines: [
+        `RW ${hosted.disk.length / SECTOR} SPARSE "hosted.vmdk"`,
+        `RW ${cowd.disk.length / SECTOR} VMFSSPARSE "cowd.vmdk"`,
+        "RW 3 ZERO",
+        `RDONLY ${seSparse.disk.length / SECTOR} SESPARSE "se.vmdk"`,
+        'RW 1 FLAT "a.bin" 1',
+        `RW ${stream.disk.length / SECTOR} SPARSE "stream.vmdk"`,
+      ],
+    }),
+    parts: {
+      "hosted.vmdk": hosted.image,
+      "cowd.vmdk": cowd.image,
+      "se.vmdk": seSparse.image,
+      "stream.vmdk": stream.image,
+      "a.bin": noise(6, 2 * SECTOR),
+    },
+    disk: Buffer.concat([
+      hosted.disk,
+      cowd.disk,
+      Buffer.alloc(3 * SECTOR),
+      seSparse.disk,
+      noise(6, 2 * SECTOR).subarray(SECTOR),
+      stream.disk,
+    ]),
+  },
+  embedded("monolithicSparse that was renamed", (text) => buildHosted({ ...hostedShape, descriptor: text }), "monolithicSparse"),
+  embedded("streamOptimized that was renamed", (text) => buildStream({ ...streamShape, descriptor: text }), "streamOptimized"),
+  {
+    name: "a descriptor alone in a sparse extent",
+    image: wrapped(descriptor({ lines: ["RW 1 ZERO", 'RW 4 FLAT "a.bin" 0'] }).toString()),
+    parts: { "a.bin": noise(7, 4 * SECTOR) },
+    disk: Buffer.concat([Buffer.alloc(SECTOR), noise(7, 4 * SECTOR)]),
+  },
+  {
+    name: "a descriptor of one extent alone in a sparse extent",
+    image: wrapped(descriptor({ lines: ['RW 4 FLAT "a.bin" 0'] }).toString()),
+    parts: { "a.bin": noise(8, 4 * SECTOR) },
+    disk: noise(8, 4 * SECTOR),
+  },
+  delta("two COWD extents over a flat disk", 0, [
+    cowdOver(["absent", 1, "absent", 0, "absent"]),
+    cowdOver([2, "absent", "absent", 0, 1, "absent", "absent"]),
+  ]),
+  delta("hosted extents over a flat disk, behind one of zeros", 2, [
+    hostedOver(["absent", 1, "zeroed", 0]),
+    hostedOver(["absent", "absent", 0, "zeroed", "absent"]),
+  ]),
+  delta("seSparse over a shorter disk", 0, [seSparseOver(["absent", 1, "zeroed", 0, "absent"])]),
 ]);
 
 const directory = tempDirectory();
@@ -83,7 +173,7 @@ const a = noise(11, 8 * SECTOR);
 const b = noise(12, 8 * SECTOR);
 
 /** `disk.vmdk` over `a.bin` and `b.bin`, 8 sectors each. */
-function disk(lines: readonly string[], more: Omit<Shape, "lines"> = {}): string {
+function disk(lines: readonly string[], more: Omit<DescriptorShape, "lines"> = {}): string {
   return write({ "disk.vmdk": descriptor({ lines, ...more }), "a.bin": a, "b.bin": b });
 }
 
@@ -273,6 +363,16 @@ describe.skipIf(!requireProgram("qemu-img") || !requireProgram("qemu-io"))("with
       reads(path.replace(".vmdk", `-${suffix}.vmdk`), content);
     },
   );
+
+  test("one of several sparse extents is not taken for the disk", () => {
+    const home = subdirectory(directory);
+    qemuImg("create", "-q", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", join(home, "disk.vmdk"), "5G");
+    for (const extent of ["disk-s001.vmdk", "disk-s003.vmdk"]) {
+      expect(withDisk(join(home, extent), {}, ({ size }) => size)).toBe(5 * 2 ** 30);
+    }
+    renameSync(join(home, "disk.vmdk"), join(home, "gone"));
+    expect(imageErrorOf(() => withDisk(join(home, "disk-s001.vmdk"), {}, () => undefined))?.code).toBe("PART_MISSING");
+  });
 
   test("sparse and flat extents in one descriptor", () => {
     const sparse = make("twoGbMaxExtentSparse");

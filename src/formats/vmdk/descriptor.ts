@@ -1,91 +1,121 @@
 // The descriptor of a VMDK: VMware, "Virtual Disk Format 5.0", section "The Descriptor File".
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
-import { decodeDescriptor } from "./text.js";
+import { type ExtentLine, readExtentLine } from "./extent-line.js";
+import { isKnownEncoding, readingsOf } from "./text.js";
 
-/** Bytes of a sector, in which extents are counted. */
-const SECTOR = 512;
-
-/** Descriptors have some hundred bytes, and some thousand where there are very many extents. */
+/** Bytes. Descriptors have some hundred, and some thousand where there are very many extents. */
 export const DESCRIPTOR_LIMIT = 8 * 2 ** 20;
 
 const EXTENT_LIMIT = 65_536;
 
-export type Access = "RW" | "RDONLY" | "NOACCESS";
-
-/** One line of the extent description. */
-export interface ExtentLine {
-  readonly access: Access;
-  /** Bytes. */
-  readonly size: number;
-  /** Upper case, such as FLAT or SPARSE. */
-  readonly type: string;
-  readonly file: string | undefined;
-  /** Bytes: where in the file the extent begins. */
-  readonly start: number;
-  /** As it stands there, for messages. */
-  readonly text: string;
-}
+/** Bytes in which the first line must be found. */
+const HEAD = 4096;
 
 export interface Descriptor {
-  /** Keys in lower case, without quotes; the first of a name counts. */
+  /** Keys in lower case; values without quotes. */
   readonly values: ReadonlyMap<string, string>;
+  /** What `parentFileNameHint` may mean, best first. */
+  readonly parentNames: readonly string[];
   readonly extents: readonly ExtentLine[];
   readonly notes: readonly string[];
 }
 
-/** The four spellings of the first line, after blank lines and a byte order mark. */
-const firstLine = /^\uFEFF?\s*#\s?Disk\s+Descriptor\s?File/i;
+/** The four spellings of the first line. */
+const firstLine = /^#[ \t]?Disk[ \t]+Descriptor[ \t]?File/i;
 
-/** Whether the head of a file is that of a descriptor. */
-export function isDescriptor(head: Uint8Array): boolean {
-  const start = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, 512));
-  return firstLine.test(start.toString("utf8"));
-}
-
-/** Reads a descriptor; `file` names it in errors. Throws `CORRUPT` for an extent line that cannot be read: what follows it would be shifted. */
-export function parseDescriptor(content: Uint8Array, file: string): Descriptor {
-  const { text, encoding, known } = decodeDescriptor(content);
-  const values = new Map<string, string>();
-  const extents: ExtentLine[] = [];
-  for (const line of text.split(/\r\n|\r|\n/)) {
-    const trimmed = line.replace(/^\uFEFF/, "").trim();
-    if (trimmed === "" || trimmed.startsWith("#")) continue;
-    const extent = extentLine(trimmed, file);
-    if (extent) {
-      extents.push(extent);
-      if (extents.length > EXTENT_LIMIT) throw new ImageError("UNSUPPORTED", `it has more than ${EXTENT_LIMIT} extents`, { file });
-      continue;
-    }
-    const [, key, value] = /^([^=\s"]+)\s*=\s*(.*)$/.exec(trimmed) ?? [];
-    if (key !== undefined && value !== undefined && !values.has(key.toLowerCase())) {
-      values.set(key.toLowerCase(), value.replace(/^"(.*)"$/, "$1").trim());
-    } else if (/^\S+\s+\d+\s+[A-Za-z]/.test(trimmed)) {
-      throw new ImageError("CORRUPT", `the extent line ${quote(trimmed)} cannot be read`, { file });
-    }
-  }
-  const notes = known ? [] : [`Its encoding ${quote(encoding)} is not known here: names of files may be read wrong.`];
-  return { values, extents, notes };
-}
+/** What changes the meaning of everything else: it must not stand there twice. */
+const decisive: readonly string[] = ["version", "cid", "parentcid", "createtype", "parentfilenamehint", "encoding", "ddb.uuid.parent"];
 
 /**
- * `RW 4192256 SPARSE "disk-s001.vmdk"`: access, sectors, type, and, depending on that, file, start sector, partition UUID, device identifier.
- * Undefined for a line that begins with no access; throws for one that does and is not understood.
+ * Whether the head of a file is that of a descriptor: it has the first line, after other comments at most, or it has lost it, but begins with a version and
+ * has a type.
  */
-function extentLine(line: string, file: string): ExtentLine | undefined {
-  const access = /^(RW|RDONLY|NOACCESS)\s/i.exec(line)?.[1]?.toUpperCase();
-  if (access === undefined) return undefined;
-  const fail = (why: string) => new ImageError("CORRUPT", `the extent line ${quote(line)} cannot be read: ${why}`, { file });
-  const [, sectors = "", type = "", rest = ""] = /^\S+\s+(\d+)\s+([A-Za-z]+)\s*(.*)$/.exec(line) ?? [];
-  if (type === "") throw fail("it should give a number of sectors and a type");
-  const size = Number(sectors) * SECTOR;
-  if (!Number.isSafeInteger(size) || size === 0) throw fail(`${sectors} sectors cannot be`);
-  const named = /^"([^"]*)"\s*(.*)$/.exec(rest) ?? /^([^"\s]\S*)\s*(.*)$/.exec(rest);
-  const [, name, after = ""] = named ?? [];
-  const start = /^(\d+)(?:\s|$)/.exec(after)?.[1] ?? "0";
-  if (rest !== "" && !named) throw fail("the name of its file has no end");
-  if (type.toUpperCase() === "FLAT" && !/^\d/.test(after)) throw fail("a flat extent should say at which sector of its file it starts");
-  const startBytes = Number(start) * SECTOR;
-  if (!Number.isSafeInteger(startBytes)) throw fail(`the start ${start} cannot be`);
-  return { access: access as Access, size, type: type.toUpperCase(), file: name, start: startBytes, text: line };
+export function isDescriptor(head: Uint8Array): boolean {
+  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, HEAD)).toString("latin1");
+  for (const line of linesOf(text)) {
+    if (firstLine.test(line)) return true;
+    if (line !== "" && !line.startsWith("#")) return /^version[ \t]*=[ \t]*\d/i.test(line) && /^[ \t]*createType[ \t]*=/im.test(text);
+  }
+  return false;
+}
+
+/** Trimmed. */
+function linesOf(text: string): readonly string[] {
+  return text
+    .replace(/^\xef\xbb\xbf/, "")
+    .split(/\r\n|\r|\n/)
+    .map((line) => line.trim());
+}
+
+/** Reads a descriptor; `file` names it in errors. Throws `CORRUPT` for a line that cannot be read: an extent left out would shift those behind it. */
+export function parseDescriptor(content: Uint8Array, file: string): Descriptor {
+  const text = textOf(content, file);
+  const lines = linesOf(text);
+  const values = readValues(lines, file);
+  const encoding = values.get("encoding");
+  const readings = (raw: string) => readingsOf(raw, encoding);
+  const extents: ExtentLine[] = [];
+  lines.forEach((line, index) => {
+    const extent = isComment(line) ? undefined : readExtentLine(line, { file, readings, ended: index < lines.length - 1 });
+    if (extent) extents.push(extent);
+  });
+  if (extents.length > EXTENT_LIMIT) {
+    throw new ImageError("UNSUPPORTED", `it has ${extents.length} extents; ${EXTENT_LIMIT} are the limit`, { file });
+  }
+  const hint = values.get("parentfilenamehint") ?? "";
+  return {
+    values: new Map([...values].map(([key, raw]) => [key, readings(raw)[0] ?? raw])),
+    parentNames: hint === "" ? [] : readings(hint),
+    extents,
+    notes: notesOf(values),
+  };
+}
+
+/** The text as Latin-1, without the zeros that fill it up. */
+function textOf(content: Uint8Array, file: string): string {
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.length);
+  const end = bytes.indexOf(0);
+  const rest = end < 0 ? undefined : bytes.subarray(end).findIndex((byte) => byte !== 0);
+  if (rest !== undefined && rest >= 0) {
+    throw new ImageError("CORRUPT", "the descriptor has zeros in the midst of its text", { file, position: end });
+  }
+  return bytes.toString("latin1", 0, end < 0 ? bytes.length : end);
+}
+
+/** Values as Latin-1. The first of a name counts. */
+function readValues(lines: readonly string[], file: string): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const line of lines) {
+    const [, name, rest = ""] = /^([^=\s"]+)[ \t]*=(.*)$/.exec(line) ?? [];
+    if (isComment(line) || name === undefined) continue;
+    const key = name.toLowerCase();
+    const value = unquoted(rest.trim());
+    const before = values.get(key);
+    if (before === undefined) values.set(key, value);
+    else if (before !== value && decisive.includes(key)) {
+      throw new ImageError("CORRUPT", `the descriptor has ${name} twice: ${quote(before)} and ${quote(value)}`, { file });
+    }
+  }
+  return values;
+}
+
+/** The Ctrl-Z is how DOS ended texts. */
+function isComment(line: string): boolean {
+  return line === "" || line.startsWith("#") || line === "\x1a";
+}
+
+function unquoted(text: string): string {
+  return (/^"(.*)"/.exec(text)?.[1] ?? text.replace(/^"/, "")).trim();
+}
+
+function notesOf(values: ReadonlyMap<string, string>): readonly string[] {
+  const encoding = values.get("encoding");
+  const version = values.get("version");
+  return [
+    ...(encoding === undefined || isKnownEncoding(encoding)
+      ? []
+      : [`Its encoding ${quote(encoding)} is not known here: names of files may be read wrong.`]),
+    ...(version === undefined || /^[1-4]$/.test(version) ? [] : [`Its descriptor has the version ${quote(version)}; 1 to 4 are known.`]),
+  ];
 }

@@ -3,85 +3,67 @@ import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
 import type { Extent, Opener } from "../driver.js";
 import type { Piece } from "../pieces.js";
-import { storedExtent } from "../stored.js";
-import type { ExtentLine } from "./descriptor.js";
-import { isSparse, openSparse, type SparseExtent } from "./sparse/index.js";
-import { readBytes } from "../../source/source.js";
+import type { ExtentLine } from "./extent-line.js";
+import { flatExtent } from "./flat.js";
+import type { Parts } from "./parts.js";
+import { openSparse, type SparseExtent } from "./sparse/index.js";
 
-/** What the types of extents are, as far as they are read. */
-const flatTypes = new Set(["FLAT", "VMFS"]);
-const sparseTypes = new Set(["SPARSE", "VMFSSPARSE", "SESPARSE"]);
+const flatTypes: readonly string[] = ["FLAT", "VMFS"];
+const sparseTypes: readonly string[] = ["SPARSE", "VMFSSPARSE", "SESPARSE"];
 
-/** Those that name a device: their data are on another machine's hardware. */
-const deviceTypes = new Set(["VMFSRDM", "VMFSRAW"]);
+/** What they name is a pointer to a LUN. */
+const mappedTypes: readonly string[] = ["VMFSRDM", "VMFSRAW"];
 
 /** An extent of the disk, opened. */
 export interface OpenedExtent extends Piece {
   readonly sparse?: SparseExtent;
+  /** Grow while tables are read. */
   readonly notes: readonly string[];
-  close(): void;
 }
 
 /** Opens what an extent line of `image` names. What cannot be had is an error, or, where the mount is to go on without, damage of just that range. */
-export function openExtent(line: ExtentLine, image: string, opener: Opener): OpenedExtent {
+export function openExtent(line: ExtentLine, image: string, parts: Parts, { degraded }: Opener): OpenedExtent {
   const { access, size, type } = line;
-  if (type === "ZERO") return { size, map: (_, length): Extent => ({ kind: "zero", length }), notes: [], close: () => undefined };
-  if (access === "NOACCESS") {
-    const error = new ImageError("UNSUPPORTED", `the extent ${quote(line.text)} is marked as one that must not be read`, { file: image });
-    return lacking(size, error, ["A part of the disk is marked NOACCESS: reading it fails."]);
-  }
+  if (type === "ZERO") return { size, map: (_, length): Extent => ({ kind: "zero", length }), notes: [] };
+  if (access === "NOACCESS") return forbiddenExtent(line, image);
   try {
-    return openStored(line, image, opener);
+    return openStored(line, image, parts);
   } catch (error) {
-    if (!opener.degraded || !(error instanceof ImageError)) throw error;
-    return lacking(size, error, [`Degraded: ${error.message}. What the extent holds cannot be read.`]);
+    if (!degraded || !(error instanceof ImageError)) throw error;
+    return lacking(size, error, `Degraded: ${error.message}. What the extent holds cannot be read.`);
   }
 }
 
-function lacking(size: number, error: ImageError, notes: readonly string[]): OpenedExtent {
-  return { size, map: (_, length): Extent => ({ kind: "damaged", length, error }), notes, close: () => undefined };
+/** An extent marked NOACCESS. */
+export function forbiddenExtent({ text, size }: ExtentLine, image: string): OpenedExtent {
+  const error = new ImageError("UNSUPPORTED", `the extent ${quote(text)} is marked as one that must not be read`, { file: image });
+  return lacking(size, error, "A part of the disk is marked NOACCESS: reading it fails.");
 }
 
-function openStored({ size, type, file, start, text }: ExtentLine, image: string, opener: Opener): OpenedExtent {
+function lacking(size: number, error: ImageError, note: string): OpenedExtent {
+  return { size, map: (_, length): Extent => ({ kind: "damaged", length, error }), notes: [note] };
+}
+
+function openStored(line: ExtentLine, image: string, parts: Parts): OpenedExtent {
+  const { size, type, start, text, names } = line;
   const fail = (why: string, hint?: string) => new ImageError("UNSUPPORTED", `the extent ${quote(text)} ${why}`, { file: image, hint });
-  if (deviceTypes.has(type) || (file !== undefined && isDevice(file))) {
-    throw fail("is on a device of the machine it was made on", "With --degraded, only reading it fails.");
-  }
-  if (!flatTypes.has(type) && !sparseTypes.has(type)) throw fail(`is of the type ${type}, which is not known`);
-  if (file === undefined) throw new ImageError("CORRUPT", `the extent ${quote(text)} names no file`, { file: image });
-  const source = opener.part(file);
-  try {
-    return flatTypes.has(type) ? flatExtent(source, start, size) : sparseExtent(source, size);
-  } catch (error) {
-    source.close();
-    throw error;
-  }
+  const degraded = "With --degraded, only reading that part of the disk fails.";
+  if (mappedTypes.includes(type)) throw fail("is a raw device mapping: its data are on a LUN, not in a file", degraded);
+  if (names.some(isDevice)) throw fail("is on a device of the machine it was made on", degraded);
+  if (flatTypes.includes(type)) return { ...flatExtent(parts.open(line), start, size), notes: [] };
+  if (!sparseTypes.includes(type)) throw fail(`is of the type ${type}, which is not known`);
+  if (start !== 0) throw fail("is sparse, and starts inside its file: only flat ones can");
+  const source = parts.open(line);
+  return sparseExtent(source, openSparse(source, size), size);
 }
 
-/** `/dev/sda`, `\\.\PhysicalDrive0`, `vmhba1:0:0:0`. */
+/** `/dev/sda`, `\\.\PhysicalDrive0`, `\\?\Volume{…}`, `vmhba1:0:0:0`. */
 function isDevice(name: string): boolean {
-  return /^(?:\/dev\/|\\\\\.\\|\/vmfs\/devices\/|vmhba\d)/i.test(name);
-}
-
-function flatExtent(source: Source, start: number, size: number): OpenedExtent {
-  const { run } = source;
-  return {
-    size,
-    map(offset, length): Extent {
-      const position = start + offset;
-      if (!run || position >= source.size) return storedExtent(source, position, length);
-      const { data, length: same } = run(position);
-      const clipped = Math.min(length, same);
-      return data ? storedExtent(source, position, clipped) : { kind: "zero", length: clipped };
-    },
-    notes: [],
-    close: () => source.close(),
-  };
+  return /^(?:\/dev\/|\\\\[.?]\\|\/vmfs\/devices\/|vmhba\d)/i.test(name);
 }
 
 /** A sparse extent that the descriptor gives `size` bytes of the disk: what it has more is not shown, what it lacks is damaged. */
-export function sparseExtent(source: Source, size: number | undefined): OpenedExtent {
-  const sparse = openSparse(source, size);
+export function sparseExtent(source: Source, sparse: SparseExtent, size: number | undefined): OpenedExtent {
   const whole = size ?? sparse.size;
   const short = new ImageError("TRUNCATED", `the extent holds ${sparse.size} bytes, the descriptor says ${whole}`, { file: source.name });
   return {
@@ -91,15 +73,8 @@ export function sparseExtent(source: Source, size: number | undefined): OpenedEx
       return sparse.map(offset, Math.min(length, sparse.size - offset));
     },
     sparse,
-    // They may grow while tables are read.
     get notes() {
       return sparse.notes;
     },
-    close: () => source.close(),
   };
-}
-
-/** Whether the file at hand is a sparse extent itself. */
-export function isSparseFile(source: Source): boolean {
-  return source.size >= 512 && isSparse(readBytes(source, 0, 512));
 }

@@ -3,12 +3,17 @@ import { basename } from "node:path";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
-import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import type { FormatDriver, Layer, Opener } from "../driver.js";
 import { mapOfPieces } from "../pieces.js";
 import { DESCRIPTOR_LIMIT, type Descriptor, isDescriptor, parseDescriptor } from "./descriptor.js";
-import { isSparseFile, openExtent, type OpenedExtent, sparseExtent } from "./extents.js";
-import { identitiesOf, parentWish } from "./identity.js";
+import { forbiddenExtent, openExtent, type OpenedExtent, sparseExtent } from "./extents.js";
+import { factsOf } from "./facts.js";
+import { identitiesOf, openParent, rememberId } from "./identity.js";
+import { descriptorNames } from "./names.js";
+import { createParts } from "./parts.js";
+import { readDescriptor as readEmbedded, readHostedHeader } from "./sparse/hosted-header.js";
 import { isSparse, openSparse, type SparseExtent } from "./sparse/index.js";
+import { HOSTED_MAGIC } from "./sparse/layout.js";
 import { vmdkVariants } from "./variants.js";
 
 export const vmdk: FormatDriver = {
@@ -23,97 +28,97 @@ export const vmdk: FormatDriver = {
         hint: "Open the file of the snapshot.",
       });
     }
-    if (!isSparseFile(source)) return openDescribed(source, readDescriptor(source), opener);
-    const sparse = openSparse(source);
-    if (!sparse.descriptor) return openAlone(source, undefined, opener);
-    const descriptor = parseDescriptor(sparse.descriptor, source.name);
-    return sparse.size === 0 || descriptor.extents.length > 1
+    if (!isSparse(headOf(source))) return openDescribed(source, readDescriptor(source), opener);
+    const inHeader = embeddedDescriptor(source);
+    const sparse = openSparse(source, inHeader?.extents[0]?.size);
+    const descriptor = inHeader ?? (sparse.descriptor && parseDescriptor(sparse.descriptor, source.name));
+    return descriptor && (sparse.size === 0 || descriptor.extents.length > 1)
       ? openDescribed(source, descriptor, opener)
-      : openAlone(source, descriptor, opener);
+      : openAlone(source, sparse, descriptor, opener);
   },
   identities(source) {
-    const descriptor = isSparseFile(source) ? embedded(source) : readDescriptor(source);
+    const descriptor = isSparse(headOf(source)) ? embeddedDescriptor(source) : readDescriptor(source);
     return descriptor ? identitiesOf(descriptor) : [];
   },
   partOf(name, { head }) {
-    if (isDescriptor(head)) return [];
-    const { descriptor } = isSparse(head) ? headerOnly(head) : { descriptor: undefined };
-    if (descriptor) return [];
-    return wholeNames(basename(name), isSparse(head));
+    const sparse = isSparse(head);
+    return isDescriptor(head) || (sparse && hasDescriptor(head)) ? [] : descriptorNames(basename(name), sparse);
   },
 };
 
-/** Whether a sparse extent carries a descriptor: its place stands at 28 of a hosted header, in sectors, and its size behind. */
-function headerOnly(head: Uint8Array): { readonly descriptor: boolean } {
-  const header = Buffer.from(head.buffer, head.byteOffset, head.length);
-  const hosted = header.toString("latin1", 0, 4) === "KDMV" && header.length >= 44;
-  return { descriptor: hosted && header.readBigUInt64LE(28) !== 0n && header.readBigUInt64LE(36) !== 0n };
+function headOf(source: Source): Buffer {
+  return readBytes(source, 0, Math.min(source.size, 512));
 }
 
-/** What the descriptor is called, to go by the names that VMware gives extents: `disk-s001`, `disk-f001`, `disk-flat`, `disk-delta`, `disk-sesparse`. */
-function wholeNames(name: string, sparse: boolean): readonly string[] {
-  const numbered = /^(.+)-([sf])\d{3,}\.vmdk$/i.exec(name)?.[1];
-  const suffixed = (sparse ? /^(.+)-(?:delta|sesparse)\.vmdk$/i : /^(.+)-(?:flat|delta|sesparse|pt|rdm|rdmp)\.vmdk$/i).exec(name)?.[1];
-  const stem = numbered ?? suffixed;
-  return stem === undefined ? [] : [`${stem}.vmdk`];
+function isHosted(head: Uint8Array): boolean {
+  return Buffer.from(head.subarray(0, 4)).toString("latin1") === HOSTED_MAGIC;
+}
+
+/**
+ * Whether a sparse extent holds a descriptor: its place and its size stand at 28 and 36 of a hosted header, in sectors. QEMU keeps room for one in every
+ * extent of a disk and leaves it empty; a place behind `head` is taken for one that is filled.
+ */
+function hasDescriptor(head: Uint8Array): boolean {
+  const header = Buffer.from(head.buffer, head.byteOffset, head.length);
+  if (!isHosted(head) || header.length < 44) return false;
+  const sector = header.readBigUInt64LE(28);
+  return sector !== 0n && header.readBigUInt64LE(36) !== 0n && header[Number(sector) * 512] !== 0;
+}
+
+/** The one that the header tells of; nothing else of the file is looked at. Only hosted extents have one. */
+function embeddedDescriptor(source: Source): Descriptor | undefined {
+  const content = isHosted(headOf(source)) ? readEmbedded(source, readHostedHeader(source, 0)) : undefined;
+  return content && parseDescriptor(content, source.name);
 }
 
 function readDescriptor(source: Source): Descriptor {
   if (source.size > DESCRIPTOR_LIMIT) {
-    throw new ImageError("UNSUPPORTED", `a descriptor of ${source.size} bytes is over the limit of ${DESCRIPTOR_LIMIT}`, {
-      file: source.name,
-    });
+    const message = `the descriptor has ${source.size} bytes; ${DESCRIPTOR_LIMIT} are the limit`;
+    throw new ImageError("UNSUPPORTED", message, { file: source.name });
   }
   return parseDescriptor(readBytes(source, 0, source.size), source.name);
 }
 
-function embedded(source: Source): Descriptor | undefined {
-  const { descriptor } = openSparse(source);
-  return descriptor && parseDescriptor(descriptor, source.name);
-}
-
 /** One extent that is this file itself, whatever the descriptor in it calls it: files are renamed. */
-function openAlone(source: Source, descriptor: Descriptor | undefined, opener: Opener): Layer {
+function openAlone(source: Source, sparse: SparseExtent, descriptor: Descriptor | undefined, opener: Opener): Layer {
   const [line] = descriptor?.extents ?? [];
-  checkReadable(source, descriptor);
-  const extent = sparseExtent(source, line?.size);
+  refuse(source, descriptor);
+  const extent = line?.access === "NOACCESS" ? forbiddenExtent(line, source.name) : sparseExtent(source, sparse, line?.size);
   const notes = descriptor ? [] : ["It has no descriptor: it may be one of several extents of a disk, or a difference to another one."];
   return createLayer(source, descriptor, [extent], opener, notes, () => source.close());
 }
 
 function openDescribed(source: Source, descriptor: Descriptor, opener: Opener): Layer {
-  checkReadable(source, descriptor);
+  refuse(source, descriptor);
   if (descriptor.extents.length === 0) throw new ImageError("CORRUPT", "its descriptor lists no extents", { file: source.name });
   const size = descriptor.extents.reduce((sum, extent) => sum + extent.size, 0);
-  if (!Number.isSafeInteger(size)) throw new ImageError("CORRUPT", `a disk of ${size} bytes cannot be`, { file: source.name });
-  const opened: OpenedExtent[] = [];
-  const close = () => {
-    for (const extent of opened) extent.close();
-  };
+  if (!Number.isSafeInteger(size)) throw new ImageError("CORRUPT", "its extents have over 2^53 bytes together", { file: source.name });
+  const parts = createParts(source.name, opener);
   try {
-    for (const line of descriptor.extents) opened.push(openExtent(line, source.name, opener));
-    return createLayer(source, descriptor, opened, opener, [], () => {
-      close();
+    const extents = descriptor.extents.map((line) => openExtent(line, source.name, parts, opener));
+    return createLayer(source, descriptor, extents, opener, [], () => {
+      parts.close();
       source.close();
     });
   } catch (error) {
-    close();
+    parts.close();
     throw error;
   }
 }
 
-/** Refuses by name what nobody could read here. */
-function checkReadable(source: Source, descriptor: Descriptor | undefined): void {
-  const values = descriptor?.values;
+/** Refuses by name what is not the disk that the guest sees. */
+function refuse(source: Source, descriptor: Descriptor | undefined): void {
+  if (!descriptor) return;
+  const { values } = descriptor;
+  // Workstation's keys, and those of vSphere's encryption, which is a filter in front of plain extents.
   const encrypted =
-    values &&
-    [...values.keys()].find((key) => /^(?:encryption\.|encryptedkeys|cryptodatabase|ddb\.encoding\.key|displayname\.crypt)/.test(key));
-  if (encrypted !== undefined) {
-    throw new ImageError("KEY_NEEDED", "the disk is encrypted; encrypted VMDKs cannot be read yet", { file: source.name });
-  }
-  const type = values?.get("createtype") ?? "";
-  if (/^vsanSparse$/i.test(type))
+    [...values.keys()].some((key) => /^(?:encryption\.|encrypt(?:ed|ion)keys?$|cryptodatabase|keyid$)/.test(key)) ||
+    /crypt/i.test(values.get("ddb.iofilters") ?? "");
+  if (encrypted) throw new ImageError("KEY_NEEDED", "the disk is encrypted; encrypted VMDKs cannot be read yet", { file: source.name });
+  const type = values.get("createtype") ?? "";
+  if (/^vsanSparse$/i.test(type)) {
     throw new ImageError("UNSUPPORTED", `a disk of the type ${quote(type)} cannot be read outside vSAN`, { file: source.name });
+  }
 }
 
 function createLayer(
@@ -124,9 +129,8 @@ function createLayer(
   notes: readonly string[],
   close: () => void,
 ): Layer {
-  const wish = descriptor && parentWish(descriptor);
-  const parent = wish && opener.parent(wish);
-  return {
+  const parent = descriptor && openParent(descriptor, source.name, opener);
+  const layer: Layer = {
     format: "vmdk",
     name: source.name,
     size: extents.reduce((sum, { size }) => sum + size, 0),
@@ -138,25 +142,5 @@ function createLayer(
       close();
     },
   };
-}
-
-function factsOf(descriptor: Descriptor | undefined, extents: readonly OpenedExtent[], notes: readonly string[]): LayerFacts {
-  const values = descriptor?.values ?? new Map<string, string>();
-  const type = values.get("createtype");
-  const sparse: readonly SparseExtent[] = extents.flatMap((extent) => (extent.sparse ? [extent.sparse] : []));
-  const told = (label: string, key: string) => (values.has(key) ? { [label]: values.get(key) ?? "" } : {});
-  return {
-    ...(type !== undefined && type !== "" ? { variant: type } : sparse[0] && { variant: sparse[0].kind }),
-    details: {
-      ...sparse[0]?.details,
-      extents: extents.length,
-      ...told("CID", "cid"),
-      ...told("parent CID", "parentcid"),
-      ...told("parent", "parentfilenamehint"),
-      ...told("adapter", "ddb.adaptertype"),
-      ...told("hardware version", "ddb.virtualhwversion"),
-      ...(values.has("changetrackpath") && { "change tracking": true }),
-    },
-    notes: [...(descriptor?.notes ?? []), ...notes, ...new Set(extents.flatMap((extent) => extent.notes))],
-  };
+  return rememberId(layer, descriptor);
 }
