@@ -23,6 +23,8 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_fuse(env, exports);
   export_files(env, exports);
   export_packed(env, exports);
+  export_gzip(env, exports);
+  export_streams(env, exports);
   return exports;
 }
 

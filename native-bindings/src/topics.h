@@ -6,3 +6,5 @@ void export_mount(Napi::Env env, Napi::Object exports);
 void export_fuse(Napi::Env env, Napi::Object exports);
 void export_files(Napi::Env env, Napi::Object exports);
 void export_packed(Napi::Env env, Napi::Object exports);
+void export_gzip(Napi::Env env, Napi::Object exports);
+void export_streams(Napi::Env env, Napi::Object exports);

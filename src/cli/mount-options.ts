@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
-import { type ReadingOptions, sectorArgument, sizeArgument } from "./reading-options.js";
+import { countArgument, namesArgument, type ReadingOptions, sectorArgument, sizeArgument } from "./reading-options.js";
 
 /** What the options of `mount`, or the `-o` list of mount(8), may say. */
 export interface MountOptions extends ReadingOptions {
@@ -27,6 +27,7 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
     parent: [...(before.parent ?? [])],
     search: [...(before.search ?? [])],
     part: [...(before.part ?? [])],
+    passwordFile: [...(before.passwordFile ?? [])],
   };
   for (const option of list.split(",").filter((each) => each !== "")) {
     const [name = "", value = ""] = splitOnce(option);
@@ -41,6 +42,10 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
     else if (name === "size") found.size = sizeArgument(value);
     else if (name === "sector_size") found.sectorSize = sectorArgument(value);
     else if (name === "allow" || name === "parent" || name === "search" || name === "part") lists[name].push(value);
+    else if (name === "password_file") lists.passwordFile.push(value);
+    else if (name === "key_file") found.keyFile = value;
+    else if (name === "names") found.names = namesArgument(value);
+    else if (name === "session") found.session = countArgument(value);
     else if (name === "uid") found.uid = parseId(value);
     else if (name === "gid") found.gid = parseId(value);
     else if (name === "mode") found.mode = parseMode(value);

@@ -1,7 +1,9 @@
-import { statSync } from "node:fs";
-import { resolve } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option, type OptionValues } from "@commander-js/extra-typings";
-import type { OpenDiskOptions } from "../disk/open.js";
+import { type NameKind, nameKinds } from "../containers/container.js";
+import type { ViewRequest } from "../tree/view.js";
 import { formatNames } from "../formats/names.js";
 import { parseSize } from "../util/size.js";
 
@@ -23,9 +25,17 @@ export type ReadingOptions = {
   readonly imageOffset?: number | undefined;
   readonly imageSize?: number | undefined;
   readonly sectorSize?: number | undefined;
+  readonly passwordFile?: readonly string[] | undefined;
+  readonly keyFile?: string | undefined;
+  readonly names?: NameKind | undefined;
+  readonly session?: number | undefined;
 };
 
 const readingOptions = (window: "" | "image-") => [
+  new Option("--password-file <file>", "a password for encrypted images: the file\'s first line (repeatable)").argParser(collectFile),
+  new Option("--key-file <file>", "a private key in PEM, for bundles that are encrypted with one").argParser(oneFile),
+  new Option("--names <kind>", "of a disc with several kinds of names: which to show").choices(nameKinds),
+  new Option("--session <number>", "of a disc with several sessions: which to show (default: the last)").argParser(countArgument),
   new Option("-f, --format <name>", "do not look at the bytes, open as this format").choices(formatNames),
   new Option("--snapshot <id>", "an internal snapshot, by id or name, instead of the current state"),
   new Option("--disk <name>", "one disk of an image that holds several"),
@@ -52,12 +62,25 @@ export function withReadingOptions<Arguments extends unknown[], Options extends 
   return command;
 }
 
-/** What `openDisk` takes. Paths become absolute: the daemon works elsewhere. */
-export function openOptionsOf({ parent, part, offset, size, allow, search, ...plain }: ReadingOptions): OpenDiskOptions {
+/** What `openView` takes. Paths become absolute: the daemon works elsewhere. */
+export function openOptionsOf({
+  parent,
+  part,
+  offset,
+  size,
+  allow,
+  search,
+  passwordFile,
+  keyFile,
+  ...plain
+}: ReadingOptions): ViewRequest["options"] {
   const absolute = (paths: readonly string[] | undefined) => paths?.map((path) => resolve(path));
-  const { format, snapshot, disk, degraded, sectorSize } = plain;
+  const { format, snapshot, disk, degraded, sectorSize, names, session } = plain;
   return {
-    ...{ format, snapshot, disk, degraded, sectorSize },
+    ...{ format, snapshot, disk, degraded, sectorSize, names, session },
+    ...(passwordFile && { passwords: passwordFile.map(firstLine) }),
+    ...(keyFile !== undefined && { privateKey: readFileSync(keyFile, "utf8") }),
+    cacheFolder: cacheFolder(),
     allow: absolute(allow),
     search: absolute(search),
     parents: absolute(parent),
@@ -67,6 +90,34 @@ export function openOptionsOf({ parent, part, offset, size, allow, search, ...pl
 }
 
 export const jsonOption = () => new Option("--json", "print JSON");
+
+function oneFile(file: string): string {
+  const [only = file] = collectFile(file, undefined);
+  return only;
+}
+
+export function countArgument(text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > 99) throw new InvalidArgumentError("It is not a number from 1 to 99.");
+  return count;
+}
+
+export function namesArgument(text: string): NameKind {
+  const kind = nameKinds.find((each) => each === text);
+  if (kind) return kind;
+  throw new InvalidArgumentError(`There are ${nameKinds.join(", ")}.`);
+}
+
+/** Where the user's caches are, by the XDG Base Directory Specification. */
+function cacheFolder(): string {
+  const chosen = process.env["XDG_CACHE_HOME"];
+  return join(chosen?.startsWith("/") ? chosen : join(homedir(), ".cache"), "flatmount");
+}
+
+/** The first line of a file, without its end. */
+function firstLine(path: string): string {
+  return readFileSync(path, "utf8").split(/\r?\n/, 1)[0] ?? "";
+}
 
 function collectFolder(folder: string, before: readonly string[] | undefined): readonly string[] {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new InvalidArgumentError("There is no such folder.");

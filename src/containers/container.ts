@@ -6,7 +6,7 @@ export type ItemKind = "file" | "directory" | "symlink" | "character device" | "
 
 /** One thing in a container. */
 export interface Item {
-  /** Computed from where it stands in the container, so that every worker gives it the same number; at least 1, below 2^52. */
+  /** Computed from where it stands in the container, so that every worker gives it the same number; at least 1, below 2^44. */
   readonly id: number;
   readonly kind: ItemKind;
   /** Permission bits, or undefined where the container records none. */
@@ -46,9 +46,13 @@ export interface Container {
   list(id: number): ReadonlyMap<string, Item>;
   /** Throws what the file's own records make impossible. */
   content(id: number): Content;
+  /** Disk images among its files, in the order in which they are told of. */
+  readonly disks?: readonly MemberDisk[];
   /** What machines boot from: named pieces of the disk, `position` and `size` in bytes; they lie in it. */
   readonly bootImages?: readonly { readonly name: string; readonly position: number; readonly size: number }[];
   facts(): ContainerFacts;
+  /** Closes what it opened itself, if it did. */
+  close?(): void;
 }
 
 export interface ContainerFacts {
@@ -59,10 +63,52 @@ export interface ContainerFacts {
   readonly notes: readonly string[];
 }
 
+/** A disk image that is stored in a container. Paths are names joined by `/`, from the root of the container. */
+export interface MemberDisk {
+  /** What its directory is called; no two are alike. */
+  readonly name: string;
+  /** The file that it is. */
+  readonly path: string;
+  /** The files that follow it, for one that was split. */
+  readonly parts?: readonly string[];
+  /** The name, among these, of the disk it is a difference to. */
+  readonly parent?: string;
+  /** What it is for, in the field's own terms, such as `AMI`. */
+  readonly role?: string;
+}
+
+/** What a container may ask for while it is opened. */
+export interface ContainerContext {
+  /** Where the sessions of a disc begin, in bytes, where the image's format records it. */
+  readonly sessions?: readonly number[] | undefined;
+  /** A file beside the one that the container is, named relative to it; closed by whoever asked. Throws `PART_MISSING` or `PART_DENIED` if it cannot be had. */
+  part(name: string): Source;
+  /**
+   * The decoded bytes of `source` if it is a compressed stream, undefined if not. `label` tells it from every other stream in the same
+   * container: its restart points are kept under it. Closing the result closes `source`.
+   */
+  unpack(source: Source, label: string): Source | undefined;
+  readonly options: ContainerOptions;
+}
+
+/** The kinds of names that a disc may have side by side. */
+export const nameKinds = ["udf", "rock-ridge", "joliet", "plain"] as const;
+export type NameKind = (typeof nameKinds)[number];
+
+/** What the user may choose. Plain data. */
+export interface ContainerOptions {
+  /** Which names to show where there are several kinds, instead of the best. */
+  readonly names?: NameKind | undefined;
+  /** Which session of a disc, from 1 on, instead of the last. */
+  readonly session?: number | undefined;
+  /** A private key in PEM, for bundles that are encrypted. */
+  readonly privateKey?: string | undefined;
+}
+
 export interface ContainerDriver {
   readonly name: string;
   /** Whether `disk` holds one; reads little. */
   probe(disk: Source): boolean;
-  /** Closes nothing. */
-  open(disk: Source): Container;
+  /** Closes nothing, but what it opened itself if it throws. */
+  open(disk: Source, context: ContainerContext): Container;
 }

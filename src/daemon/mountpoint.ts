@@ -10,8 +10,8 @@ export interface Mountpoint {
   /** Absolute, links resolved. */
   readonly path: string;
   readonly kind: "directory" | "file";
-  /** Whether it was made for this mount. */
-  readonly created: boolean;
+  /** Whether it has to be made for this mount. */
+  readonly missing: boolean;
 }
 
 /** The folder that stands for an image if the user names none: beside it, with its name less the ending. */
@@ -20,24 +20,18 @@ export function defaultMountpoint(image: string): string {
   return join(dirname(image), ending === "" ? `${basename(image)}.mnt` : basename(image, ending));
 }
 
-/**
- * Checks that something can be mounted at `wanted`, and makes the directory if it is missing. What a killed daemon left mounted there is cleared away.
- * Throws a `UserError` that says what stands in the way.
- */
-export function prepareMountpoint(wanted: string, { nonempty }: { readonly nonempty: boolean }): Mountpoint {
+/** Checks that something can be mounted at `wanted`. What a killed daemon left mounted there is cleared away. Throws a `UserError` that says what stands in the way. */
+export function checkMountpoint(wanted: string, { nonempty }: { readonly nonempty: boolean }): Mountpoint {
   const path = canonical(wanted);
   // Clears away what a killed daemon left, with the mount point if that was made for it.
   if (isDeadMount(path)) listRecords();
   if (isDeadMount(path)) detach(path);
   const stat = statOf(path);
-  if (!stat) {
-    makeDirectory(path);
-    return { path, kind: "directory", created: true };
-  }
+  if (!stat) return { path, kind: "directory", missing: true };
   if (mountAt(path)) {
     throw new UserError(`${wanted}: something is already mounted here`, `Run "flatmount umount ${wanted}", or choose another directory.`);
   }
-  if (stat.isFile()) return { path, kind: "file", created: false };
+  if (stat.isFile()) return { path, kind: "file", missing: false };
   if (!stat.isDirectory()) throw new UserError(`${wanted}: it is neither a directory nor a regular file`, "Choose another mount point.");
   if (!nonempty && readdirSync(path).length > 0) {
     throw new UserError(
@@ -45,7 +39,7 @@ export function prepareMountpoint(wanted: string, { nonempty }: { readonly nonem
       "Choose an empty one; with -o nonempty its files are hidden while the image is mounted.",
     );
   }
-  return { path, kind: "directory", created: false };
+  return { path, kind: "directory", missing: false };
 }
 
 /** `path` with links resolved; its last part need not exist, or may be a dead mount, which cannot be looked at. */
@@ -71,7 +65,8 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-function makeDirectory(path: string): void {
+/** Makes the directory to mount on. Throws a `UserError` that says what stands in the way. */
+export function makeMountpoint(path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {

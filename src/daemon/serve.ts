@@ -2,11 +2,12 @@ import { devfuse } from "../fuse/devfuse.js";
 import { libfuse } from "../fuse/libfuse.js";
 
 import { type Transport, transportNames } from "../fuse/transport.js";
-import { type OpenedDisk, openDisk } from "../disk/open.js";
-import { viewOf } from "../tree/view.js";
+import type { DiskDescription } from "../disk/describe.js";
+import type { Progress } from "../disk/unpack.js";
+import { openView, type View, type ViewRequest } from "../tree/view.js";
 import { UserError } from "../util/errors.js";
 import { type Leaver, leaveOnSignal } from "./leave.js";
-import { type Mountpoint, prepareMountpoint } from "./mountpoint.js";
+import { checkMountpoint, makeMountpoint, type Mountpoint } from "./mountpoint.js";
 import { identify } from "./process.js";
 import type { MountWish } from "./wish.js";
 import { addRecord, dropRecord, type MountRecord, removeFolder } from "./state.js";
@@ -21,41 +22,48 @@ export interface Served {
 }
 
 /** Opens the image and mounts it; returns when it can be read. Nothing is left behind if this throws. */
-export async function serve(wish: MountWish): Promise<Served> {
+export async function serve(wish: MountWish, progress?: Progress): Promise<Served> {
   const transport = chooseTransport(wish.transport);
+  const { image, options, mode, cacheLimit } = wish;
+  const place = checkMountpoint(wish.mountpoint, wish);
+  const request = { image, options, root: place.kind, mode, cacheLimit };
+  const view = openView(request, progress);
+  // Not before: reading through a compressed file takes long, and nobody would hear the signal.
   const leaver = leaveOnSignal();
   try {
-    const disk = openDisk(wish.image, wish.options);
-    try {
-      return await mountDisk(transport, wish, disk, leaver);
-    } catch (error) {
-      disk.close();
-      throw error;
-    }
+    return await mountView(transport, wish, { request, view, place }, leaver);
   } catch (error) {
+    view.close();
     leaver.stop();
     throw error;
   }
 }
 
-async function mountDisk(transport: Transport, wish: MountWish, disk: OpenedDisk, leaver: Leaver): Promise<Served> {
-  const { image, options, mode, cacheLimit, allowOther, uid, gid } = wish;
-  const place = prepareMountpoint(wish.mountpoint, wish);
+interface Viewed {
+  readonly request: ViewRequest;
+  readonly view: View;
+  readonly place: Mountpoint;
+}
+
+async function mountView(transport: Transport, wish: MountWish, { request, view, place }: Viewed, leaver: Leaver): Promise<Served> {
+  const { image, allowOther, uid, gid } = wish;
+  if (place.missing) makeMountpoint(place.path);
   try {
-    const view = { image, options, root: place.kind, mode, cacheLimit };
-    const tree = viewOf(disk, view);
-    const session = await transport.mount({ view, tree, files: disk.files, mountpoint: place.path, source: image, allowOther, uid, gid });
-    const record = recordOf(wish, disk, place, transport);
+    const session = await transport.mount({
+      ...{ view: request, tree: view.tree, files: view.disk.files, mountpoint: place.path, source: image },
+      ...{ allowOther, uid, gid },
+    });
+    const record = recordOf(wish, view, place, transport);
     addRecord(record);
     leaver.watch(session, place.path);
     const ended = session.ended.finally(() => {
       leaver.stop();
-      disk.close();
+      view.close();
       dropRecord(record);
     });
     return { record, ended };
   } catch (error) {
-    if (place.created) removeFolder(place.path);
+    if (place.missing) removeFolder(place.path);
     throw error;
   }
 }
@@ -71,17 +79,22 @@ function chooseTransport(wanted: string | undefined): Transport {
   );
 }
 
-function recordOf(wish: MountWish, { layer }: OpenedDisk, place: Mountpoint, { name }: Transport): MountRecord {
+function recordOf(wish: MountWish, { description }: View, place: Mountpoint, { name }: Transport): MountRecord {
   return {
     pid: process.pid,
     started: identify(process.pid)?.started ?? 0,
     image: wish.image,
-    format: layer.format,
-    size: layer.size,
+    format: formatOf(description),
+    size: description.size,
     mountpoint: place.path,
     transport: name,
     since: new Date().toISOString(),
     ...(wish.log !== undefined && { log: wish.log }),
-    createdMountpoint: place.created,
+    createdMountpoint: place.missing,
   };
+}
+
+/** What the user would call it: a package or a disc is known by what it holds, not as raw. */
+function formatOf({ format, contents }: DiskDescription): string {
+  return format === "raw" && contents ? contents.format : format;
 }

@@ -1,10 +1,10 @@
-import type { OpenDiskOptions } from "../disk/open.js";
+import type { ViewRequest } from "../tree/view.js";
 
 /** What the user wants mounted. Plain data: it goes from the command to the daemon. */
 export interface MountWish {
   /** Absolute path. */
   readonly image: string;
-  readonly options: OpenDiskOptions;
+  readonly options: ViewRequest["options"];
   readonly mountpoint: string;
   /** Mount over a directory that holds files. */
   readonly nonempty: boolean;

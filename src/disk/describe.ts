@@ -10,7 +10,9 @@ export interface DiskDescription {
   readonly image: string;
   readonly format: string;
   readonly variant?: string;
-  /** Size of the virtual disk. */
+  /** How the image's file is compressed, outermost first; absent if it is not. */
+  readonly compression?: readonly string[];
+  /** Size of the virtual disk; of a package of files, its own. */
   readonly size: number;
   /** Bytes that the image's files take on their file systems. */
   readonly allocated: number;
@@ -28,23 +30,41 @@ export interface DiskDescription {
   readonly files: readonly { readonly path: string; readonly size: number; readonly allocated: number }[];
   /** The file system or archive that the whole disk is, where its files are shown. */
   readonly contents?: { readonly format: string; readonly variant?: string; readonly details: ContainerFacts["details"] };
+  /** The disks in it, where it is a package of files. */
+  readonly disks?: readonly MemberDescription[];
   readonly partitionTable?: { readonly scheme: string; readonly sectorSize: number; readonly id?: string };
   readonly partitions: readonly (Partition & { readonly file: string })[];
+  /** What is stored beside the disk. */
+  readonly tracks?: readonly { readonly file: string; readonly size: number }[];
   /** What is unusual, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** What was found on the disk: a container, or why there is none. */
-export interface DiskContents {
-  readonly container?: Container;
-  readonly failure?: ImageError;
+/** A disk in a container, and all that is to be told of it. */
+export interface MemberDescription extends DiskDescription {
+  /** Of its directory below disks/. */
+  readonly name: string;
+  /** Of its file below files/. */
+  readonly path: string;
+  readonly role?: string;
 }
 
-export function describeDisk(
-  { layer, files, findings }: OpenedDisk,
-  table: PartitionTable | undefined,
-  { container, failure }: DiskContents = {},
-): DiskDescription {
+/** What was found on the disk. */
+export interface Found {
+  readonly table?: PartitionTable | undefined;
+  readonly container?: Container;
+  /** Why there is no container. */
+  readonly failure?: ImageError;
+  readonly disks?: readonly MemberDescription[];
+  /** Why disks of a container are not shown, one sentence each. */
+  readonly failures?: readonly string[];
+}
+
+/** What is described: an image that was opened. */
+export type Described = Pick<OpenedDisk, "layer" | "findings" | "unpacked"> & { readonly files?: OpenedDisk["files"] };
+
+export function describeDisk({ layer, files = [], findings, unpacked }: Described, found: Found = {}): DiskDescription {
+  const { table, container, failure, disks = [], failures = [] } = found;
   const held = container?.facts();
   const chain = chainOf(layer);
   const { variant, details, snapshots } = layer.facts();
@@ -53,8 +73,9 @@ export function describeDisk(
     image: image?.path ?? layer.name,
     format: layer.format,
     ...(variant !== undefined && { variant }),
+    ...(unpacked.packings.length > 0 && { compression: unpacked.packings }),
     size: layer.size,
-    allocated: files.reduce((sum, file) => sum + file.allocated, 0),
+    allocated: image ? files.reduce((sum, file) => sum + file.allocated, 0) : layer.size,
     details,
     snapshots: snapshots ?? [],
     chain: chain.filter(isThere).map((each) => {
@@ -66,15 +87,19 @@ export function describeDisk(
       held && {
         contents: { format: container.format, details: held.details, ...(held.variant !== undefined && { variant: held.variant }) },
       }),
+    ...(disks.length > 0 && { disks }),
     ...(table && {
       partitionTable: { scheme: table.scheme, sectorSize: table.sectorSize, ...(table.id !== undefined && { id: table.id }) },
     }),
     partitions: (table?.partitions ?? []).map((partition) => ({ ...partition, file: `partitions/${partition.number}.raw` })),
+    ...(layer.tracks && { tracks: layer.tracks.map(({ name, size }) => ({ file: `tracks/${name}`, size })) }),
     notes: [
+      ...unpacked.notes,
       ...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer || !isThere(each) ? note : `${each.name}: ${note}`))),
       ...(table?.notes ?? []),
       ...(held?.notes ?? []),
       ...(failure ? [`Its files cannot be shown: ${failure.message}.`] : []),
+      ...failures,
     ],
   };
 }

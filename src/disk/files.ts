@@ -5,6 +5,7 @@ import type { Source } from "../source/source.js";
 import { type ErrorCode, ImageError, reasonOf, systemCode } from "../util/errors.js";
 import { quote } from "../util/text.js";
 import { type Confinement, confine } from "./confine.js";
+import type { SharedIndexes } from "./index-store.js";
 import type { Finding } from "./parents.js";
 
 /** What a disk asked for and could not have. */
@@ -23,6 +24,8 @@ export interface DiskFile extends OpenedFile {
   readonly finding?: Finding | undefined;
   /** By role. The same object in every file of a disk. */
   readonly lacks: Record<string, Lack>;
+  /** What was found out about the files by reading all of them. The same object in every file of a disk. */
+  readonly indexes: SharedIndexes;
 }
 
 export interface Opening {
@@ -39,6 +42,8 @@ export interface DiskFiles {
   list(): readonly DiskFile[];
   /** Opens a file. Throws if it cannot be read, or may not be. */
   open(opening: Opening): { readonly file: DiskFile; readonly source: Source };
+  /** What another thread found out about them, or an empty object. */
+  readonly indexes: SharedIndexes;
   /** Whether another thread has opened everything already. Then `known` tells all there is, and no path must be looked at. */
   readonly again: boolean;
   known(role: string): DiskFile | undefined;
@@ -54,6 +59,7 @@ export function createFiles(image: string, allow: readonly string[], opened: rea
   const others = opened?.filter(isDiskFile);
   const byRole = new Map(others?.map((file) => [file.role, file]));
   const lacks: Record<string, Lack> = others?.[0]?.lacks ?? {};
+  const indexes = others?.[0]?.indexes ?? {};
   let confinement: Confinement | undefined;
   const confined = () => (confinement ??= confine(image, allow));
 
@@ -71,12 +77,13 @@ export function createFiles(image: string, allow: readonly string[], opened: rea
 
   return {
     list: () => [...files],
+    indexes,
     again: opened !== undefined,
     known: (role) => byRole.get(role),
     open({ path, role, trusted, finding }) {
       const there = byRole.get(role);
       if (opened && !there) throw new ImageError("UNREADABLE", "it was not opened when the disk was", { file: path });
-      const file: DiskFile = { ...(there ?? openHere(path, trusted)), role, finding, lacks };
+      const file: DiskFile = { ...(there ?? openHere(path, trusted)), role, finding, lacks, indexes };
       files.add(file);
       const source = fileSource(file, () => {
         files.delete(file);

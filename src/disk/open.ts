@@ -1,19 +1,21 @@
 import { statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import type { FileEnds, FormatDriver, Identity, Layer, Opener, OpenOptions, ParentWish } from "../formats/driver.js";
-import { foreignKind } from "../formats/foreign.js";
+import type { FileEnds, Identity, Layer, Opener, OpenOptions, ParentWish } from "../formats/driver.js";
 import { raw } from "../formats/raw/index.js";
 import { detect, driverNamed, wholeNames } from "../formats/registry.js";
 import { concatSource } from "../source/concat.js";
 import { fileSource, type OpenedFile, openFile } from "../source/file.js";
 import { sliceSource } from "../source/slice.js";
-import { readBytes, type Source } from "../source/source.js";
+import type { Source } from "../source/source.js";
 import { type ErrorCode, ImageError, systemCode, UserError } from "../util/errors.js";
 import { quote } from "../util/text.js";
+import { chooseDriver, readEnds } from "./choose.js";
 import { createFiles, type DiskFile, type Opening } from "./files.js";
+import { createIndexStore } from "./index-store.js";
 import { type Finding, findParent, has, missingLayer } from "./parents.js";
 import { type Candidate, candidatesFor, foldersOf } from "./places.js";
 import { otherParts } from "./split.js";
+import { createUnpacker, innerName, type Progress, type Unpacked, type Unpacker } from "./unpack.js";
 
 export interface OpenDiskOptions extends OpenOptions {
   /** Do not look at the bytes, open as this format. */
@@ -32,12 +34,30 @@ export interface OpenDiskOptions extends OpenOptions {
   readonly window?: { readonly offset: number; readonly size?: number | undefined } | undefined;
   /** Bytes of a sector, for the partition table; without it, what the image says. */
   readonly sectorSize?: number | undefined;
+  /** Where what was found out about compressed files is kept for later; nowhere, without. */
+  readonly cacheFolder?: string | undefined;
   /** Files that another thread has opened already: used as they are, and left open. */
   readonly opened?: readonly OpenedFile[] | undefined;
 }
 
+/** What only this thread is asked: cannot be handed to another. */
+export interface OpenHooks {
+  /** Told while a compressed file is read through. */
+  readonly progress?: Progress | undefined;
+  /** Whether what is no disk holds files that can be shown: then it opens as raw. */
+  readonly holdsFiles?: ((source: Source) => boolean) | undefined;
+}
+
 export interface OpenedDisk {
   readonly layer: Layer;
+  /** How the image's file was compressed, and what is unusual about that. */
+  readonly unpacked: Pick<Unpacked, "packings" | "notes">;
+  /** Opens what is compressed in it. */
+  readonly unpacker: Unpacker;
+  /** Names the image in its present state. */
+  readonly key: string;
+  /** A file that belongs to the image, as for a driver. */
+  part(name: string): Source;
   /** Every file that was opened for it; the image itself is the first. */
   readonly files: readonly OpenedFile[];
   /** How each parent of the chain was found. */
@@ -49,18 +69,20 @@ export interface OpenedDisk {
 
 /** QEMU's own chains end at 200; nobody makes one of more than a few dozen. */
 const DEPTH_LIMIT = 64;
-const HEAD_SIZE = 64 * 1024;
-const TAIL_SIZE = 512;
-
 /** What a directory that is one image holds beside its disks. */
 const BUNDLE_INDEX = "DiskDescriptor.xml";
 
 /** Opens the image at `path` and everything it is a difference to. Throws an `ImageError` that says what cannot be opened and why. */
-export function openDisk(path: string, options: OpenDiskOptions = {}): OpenedDisk {
+export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: OpenHooks = {}): OpenedDisk {
   const image = options.opened?.[0]?.path ?? bundled(path);
   const search = options.search ?? [];
   const files = createFiles(image, [...(options.allow ?? []), ...search], options.opened);
   const findings = new Map<Layer, Finding>();
+  const unpacker = createUnpacker(createIndexStore(files.indexes, options.cacheFolder), {
+    degraded: options.degraded ?? false,
+    progress: hooks.progress,
+  });
+  let unpacked: Pick<Unpacked, "packings" | "notes"> = { packings: [], notes: [] };
   let parentsTaken = 0;
 
   /** A file with the parts that follow it. */
@@ -97,6 +119,12 @@ export function openDisk(path: string, options: OpenDiskOptions = {}): OpenedDis
       if (ancestors.includes(file.identity)) throw fail("CORRUPT", source, "the chain of images loops: this one is its own ancestor");
       if (ancestors.length >= DEPTH_LIMIT) throw fail("UNSUPPORTED", source, `the chain of images is longer than ${DEPTH_LIMIT}`);
       if (root && options.window) source = windowOf(source, options.window);
+      // Another image's parent is what that one says, and none of them means a compressed file.
+      if (root && format !== raw.name) {
+        const inner = unpacker.unpack(source, keyOf(files.list(), options.window));
+        source = inner.source;
+        unpacked = inner;
+      }
       const ends = readEnds(source);
       if (mayBePart && parts.length === 0) {
         const layer = openWholeOf(file, ends);
@@ -105,9 +133,11 @@ export function openDisk(path: string, options: OpenDiskOptions = {}): OpenedDis
           return layer;
         }
       }
-      const driver = chooseDriver(source, ends, format, file.regular);
+      const { regular } = file;
+      const driver = chooseDriver(source, ends, { format, name: innerName(source.name), regular, ...(root && hooks) });
       const openerOfThis = opener(file, [...ancestors, file.identity]);
-      return driver.open(source, openerOfThis, root ? { snapshot: options.snapshot, disk: options.disk } : {});
+      const { snapshot, disk, passwords } = options;
+      return driver.open(source, openerOfThis, { passwords, ...(root && { snapshot, disk }) });
     } catch (error) {
       source.close();
       throw error;
@@ -190,7 +220,30 @@ export function openDisk(path: string, options: OpenDiskOptions = {}): OpenedDis
     layer.close();
     throw new UserError(`${quote(options.parents?.[parentsTaken] ?? "")} is given as a parent, but no image here is a difference to it`);
   }
-  return { layer, files: files.list(), findings, sectorSize: options.sectorSize ?? layer.sectorSize, close: () => layer.close() };
+  const opened = files.list();
+  const [own] = opened;
+  return {
+    layer,
+    unpacked,
+    unpacker,
+    key: keyOf(opened, options.window),
+    part(name) {
+      if (!own) throw new Error("a disk without a file");
+      return opener(own, [own.identity]).part(name);
+    },
+    get files() {
+      return files.list();
+    },
+    findings,
+    sectorSize: options.sectorSize ?? layer.sectorSize,
+    close: () => layer.close(),
+  };
+}
+
+/** Files in one state of each: which they are, how long, and when they were changed last. */
+function keyOf(files: readonly OpenedFile[], window: OpenDiskOptions["window"]): string {
+  const states = files.map(({ identity, size, modified }) => `${identity}:${size}:${modified}`);
+  return [...states, ...(window ? [`${window.offset}+${window.size ?? ""}`] : [])].join(" ");
 }
 
 /** The role of the part that stands `index` parts behind the first after `opening`. */
@@ -251,32 +304,6 @@ function windowOf(source: Source, { offset, size }: NonNullable<OpenDiskOptions[
   if (rest <= 0) throw fail("TRUNCATED", source, `the image is to begin at ${offset}, the file has ${source.size} bytes`);
   if ((size ?? 0) > rest) throw fail("TRUNCATED", source, `the image is to have ${size} bytes, ${rest} are left behind byte ${offset}`);
   return sliceSource(source, offset, size ?? rest);
-}
-
-function chooseDriver(source: Source, ends: FileEnds, format: string | undefined, regular: boolean): FormatDriver {
-  if (format !== undefined) {
-    const driver = driverNamed(format);
-    if (driver.probe(ends)) return driver;
-    throw fail("WRONG_FORMAT", source, `it is not a ${format} image: the signature is missing`);
-  }
-  if (source.size === 0) throw fail("WRONG_FORMAT", source, "the file is empty");
-  const driver = detect(ends);
-  const namedRaw = raw.extensions.some((extension) => source.name.toLowerCase().endsWith(extension));
-  const other = driver === raw && regular ? foreignKind(ends, namedRaw) : undefined;
-  if (other === undefined) return driver;
-  throw new ImageError("WRONG_FORMAT", other, {
-    file: source.name,
-    hint: "To see its bytes as they are, add --format raw",
-  });
-}
-
-function readEnds(source: Source): FileEnds {
-  const tail = Math.min(source.size, TAIL_SIZE);
-  return {
-    head: readBytes(source, 0, Math.min(source.size, HEAD_SIZE)),
-    tail: readBytes(source, source.size - tail, tail),
-    size: source.size,
-  };
 }
 
 function fail(code: ErrorCode, source: Source, message: string): ImageError {

@@ -36,11 +36,24 @@ export interface Layer {
   readonly parent?: Layer;
   /** Bytes of a logical sector, where the image tells. */
   readonly sectorSize?: number;
+  /** What is stored beside the disk and is no part of it, such as the audio tracks of a disc: files that are shown under their names. */
+  readonly tracks?: readonly Track[];
+  /** Where the sessions of a disc begin, in bytes, where the image tells. */
+  readonly sessions?: readonly number[];
   /** Where the bytes from `offset` on are; `offset` < `size`. `length` ≥ 1 is a hint: stop early rather than load another table just to go on. */
   map(offset: number, length: number): Extent;
   facts(): LayerFacts;
   /** Closes this image and its parents. */
   close(): void;
+}
+
+/** A file that an image holds beside its disk. */
+export interface Track {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** As that of the disk, never `parent`. */
+  map(offset: number, length: number): Extent;
 }
 
 /** What `info` tells about one image of a chain. */
@@ -98,6 +111,8 @@ export interface OpenOptions {
   readonly snapshot?: string | undefined;
   /** One disk, by name, of an image that holds several. */
   readonly disk?: string | undefined;
+  /** Passwords for encrypted images: each is tried. */
+  readonly passwords?: readonly string[] | undefined;
 }
 
 /** What formats are told apart by. */

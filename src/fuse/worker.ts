@@ -24,11 +24,11 @@ parentPort?.once("message", (task: WorkerTask) => run(task));
 
 function run({ view, files, owner, device }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
-  const { tree, disk } = openView({ ...view, options: { ...view.options, opened: files } });
+  const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
   const server = createServer(tree, { owner, onError: errorTeller((text) => tell({ kind: "error", text })) });
   tell({ kind: "ready" });
   serve(device, server);
-  disk.close();
+  close();
 }
 
 /** Reads requests and writes replies until the file system is unmounted. The thread sleeps in read(2); the kernel's queue is the scheduler. */

@@ -1,10 +1,12 @@
-import type { Container, Content, Item } from "../containers/container.js";
+import { LRUCache } from "lru-cache";
+import type { Container, ContainerContext, ContainerDriver, Content, Item } from "../containers/container.js";
 import { iso9660 } from "../containers/iso9660/index.js";
 import { tar } from "../containers/tar/index.js";
 import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, type Mapped, readDisk } from "../disk/read.js";
 import type { Layer } from "../formats/driver.js";
-import type { Source } from "../source/source.js";
+import { sliceSource } from "../source/slice.js";
+import { checkRange, type Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
 import type { DirectoryNode, FlatFile, Node } from "./node.js";
 
@@ -14,18 +16,22 @@ const diskDrivers = [iso9660];
 /** What is a file and no disk: not looked for inside an image. */
 const fileDrivers = [...diskDrivers, tar];
 
-/** Numbers of nodes below it are the view's own. */
-export const FIRST_ITEM = 2 ** 20;
+const RECENT_NODES = 512;
 
 /** What is on the disk, if it is something whose files can be shown. */
 export interface Contents {
   readonly container: Container;
   /** The directory that holds all of it. */
   readonly root: DirectoryNode;
+  /** By its number among the container's items. */
   node(id: number): Node | undefined;
+  /** The bytes of one of its files, as `path`. Closing it closes nothing. */
+  source(item: Item, path: string): Source;
 }
 
 interface Appearance {
+  /** The number of the node that stands for item 0. */
+  readonly first: number;
   /** Permission bits of files, where the container records none. */
   readonly mode: number;
   readonly directoryMode: number;
@@ -37,10 +43,11 @@ interface Appearance {
 export function openContainer(
   disk: Source,
   { format }: Pick<Layer, "format">,
+  context: ContainerContext,
 ): { readonly container?: Container; readonly failure?: ImageError } {
   try {
     const drivers = format === "raw" ? fileDrivers : diskDrivers;
-    const container = drivers.find((driver) => driver.probe(disk))?.open(disk);
+    const container = choose(disk, drivers, context);
     return container ? { container } : {};
   } catch (error) {
     if (error instanceof ImageError) return { failure: error };
@@ -48,11 +55,23 @@ export function openContainer(
   }
 }
 
+/** Whether `source`, which is no disk, holds files that can be shown. */
+export function holdsFiles(source: Source): boolean {
+  return fileDrivers.some((driver) => driver.probe(source));
+}
+
+function choose(disk: Source, drivers: readonly ContainerDriver[], context: ContainerContext): Container | undefined {
+  return drivers.find((driver) => driver.probe(disk))?.open(disk, context);
+}
+
 /** The nodes of a container on `disk`, which is mapped by `layer`. Made when they are asked for: there may be millions. */
 export function contentsOf(container: Container, disk: Source, layer: Mapped, cache: BlockCache, appearance: Appearance): Contents {
+  // A file is read in many requests: where its pieces are is looked up once.
+  const recent = new LRUCache<number, Node>({ max: RECENT_NODES });
+
   function nodeOf(item: Item): Node {
     const { kind, links, uid, gid } = item;
-    const base = { id: FIRST_ITEM + item.id, modified: item.modified ?? appearance.modified, links, uid, gid };
+    const base = { id: appearance.first + item.id, modified: item.modified ?? appearance.modified, links, uid, gid };
     switch (kind) {
       case "directory":
         return directoryOf(item);
@@ -68,7 +87,7 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
   function directoryOf(item: Item): DirectoryNode {
     return {
       kind: "directory",
-      id: FIRST_ITEM + item.id,
+      id: appearance.first + item.id,
       mode: item.mode ?? appearance.directoryMode,
       modified: item.modified ?? appearance.modified,
       // 1: find(1) must not conclude from 2 that there are no directories in it.
@@ -100,9 +119,14 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
     container,
     root: directoryOf(container.root),
     node(id) {
-      const item = container.item(id - FIRST_ITEM);
-      return item && nodeOf(item);
+      const known = recent.get(id);
+      if (known) return known;
+      const item = container.item(id);
+      const node = item && nodeOf(item);
+      if (node) recent.set(id, node);
+      return node;
     },
+    source: (item, path) => mappedSource(path, onDisk(container.content(item.id), disk, layer), cache),
   };
 }
 
@@ -115,4 +139,27 @@ function onDisk(content: Content, disk: Source, layer: Mapped): Mapped {
       return extent.kind === "data" && extent.source === disk ? locate(layer, extent.position, extent.length).extent : extent;
     },
   };
+}
+
+/** What is mapped, as a source. What lies in one piece of a file keeps the way to that file. */
+function mappedSource(name: string, mapped: Mapped, cache: BlockCache): Source {
+  const { size } = mapped;
+  const whole = size > 0 ? mapped.map(0, size) : undefined;
+  if (whole?.kind === "data" && whole.length === size) {
+    return { ...sliceSource(whole.source, whole.position, size), name, close: () => undefined };
+  }
+  const source: Source = {
+    name,
+    size,
+    read(target, position) {
+      checkRange(source, target.length, position);
+      readDisk(mapped, target, position, cache);
+    },
+    run(position) {
+      const extent = mapped.map(position, size - position);
+      return { data: extent.kind !== "zero", length: extent.length };
+    },
+    close: () => undefined,
+  };
+  return source;
 }

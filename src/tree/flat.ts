@@ -1,6 +1,6 @@
 import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, readDisk } from "../disk/read.js";
-import type { Layer } from "../formats/driver.js";
+import type { Layer, Track } from "../formats/driver.js";
 import { memorySource } from "../source/memory.js";
 import { checkRange, type Source } from "../source/source.js";
 import type { FlatFile } from "./node.js";
@@ -31,6 +31,16 @@ export function diskSource(layer: Layer, cache: BlockCache): Source {
     close: () => undefined,
   };
   return source;
+}
+
+/** A file that an image holds beside its disk. */
+export function trackFile(track: Track, cache: BlockCache): FlatFile {
+  return {
+    size: track.size,
+    read: (target, offset) => readDisk(track, target, offset, cache),
+    locate: (offset, length) => locate(track, offset, length),
+    allocated: () => track.size,
+  };
 }
 
 /** `size` bytes of another file from `start` on; they lie in it. */

@@ -62,6 +62,14 @@ export interface Tree {
   node(id: number): Node | undefined;
 }
 
+/** A directory whose entries are known. */
+export function directoryNode(id: number, mode: number, modified: number, entries: readonly Entry[]): DirectoryNode {
+  const byName = new Map(entries.map(({ name, node }) => [name, node]));
+  // 1, where there are directories in it: find(1) must not conclude from 2 that there are none.
+  const links = entries.some(({ node }) => node.kind === "directory") ? 1 : 2;
+  return { kind: "directory", id, mode, modified, links, child: (name) => byName.get(name), entries: () => entries };
+}
+
 /** The node at `path` (names joined by `/`; empty parts ignored), or undefined. */
 export function nodeAt(tree: Tree, path: string): Node | undefined {
   let node: Node | undefined = tree.root;

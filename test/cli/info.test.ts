@@ -85,7 +85,7 @@ describe("info", () => {
     if (node?.kind !== "file") throw new Error("no info.json");
     const content = Buffer.alloc(node.file.size);
     node.file.read(content, 0);
-    view.disk.close();
+    view.close();
     const found = await described(image);
     expect(found).toEqual(JSON.parse(content.toString("utf8")));
     expect(found.partitions.map(({ file }) => file)).toEqual(["partitions/1.raw", "partitions/2.raw"]);

@@ -12,7 +12,7 @@ const everything: readonly Aspect[] = ["kind", "mode", "uid", "gid", "modified",
 function listIso(image: string, aspects: readonly Aspect[], names?: Names): Listing {
   const source = fileSource(openFile(image, { devices: false }));
   try {
-    return listContainer(openIso(source, names), aspects);
+    return listContainer(openIso(source, { names }), aspects);
   } finally {
     source.close();
   }

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { tar } from "../../src/containers/tar/index.js";
 import { fileSource, openFile } from "../../src/source/file.js";
 import { memorySource } from "../../src/source/memory.js";
+import { alone } from "../support/containers.js";
 import { noise } from "../support/content.js";
 import { tempDirectory } from "../support/temp.js";
 import { type Aspect, contentOf, type Listing, listContainer, listFolder, makeTree, treeDifferences } from "../support/trees.js";
@@ -14,7 +15,7 @@ const aspects: readonly Aspect[] = ["kind", "mode", "uid", "gid", "modified", "s
 function listTar(archive: string): Listing {
   const source = fileSource(openFile(archive, { devices: false }));
   try {
-    return listContainer(tar.open(source), aspects);
+    return listContainer(tar.open(source, alone), aspects);
   } finally {
     source.close();
   }
@@ -71,7 +72,7 @@ describe("archives made by GNU tar", () => {
     execFileSync("tar", ["-cf", archive, "-C", directory, "x"]);
     writeFileSync(join(directory, "x"), "newer");
     execFileSync("tar", ["-rf", archive, "-C", directory, "x"]);
-    const container = tar.open(fileSource(openFile(archive, { devices: false })));
+    const container = tar.open(fileSource(openFile(archive, { devices: false })), alone);
     const item = container.list(container.root.id).get("x");
     expect(item && contentOf(container, item.id).toString()).toBe("newer");
   });
@@ -105,7 +106,7 @@ const archiveOf = (...parts: readonly Buffer[]) => memorySource("a.tar", Buffer.
 
 describe("archives from the specification", () => {
   test("sizes in base 256", () => {
-    const container = tar.open(archiveOf(member("a", 700, { big: true }), noise(1, 1024), member("b", 5), noise(2, 512)));
+    const container = tar.open(archiveOf(member("a", 700, { big: true }), noise(1, 1024), member("b", 5), noise(2, 512)), alone);
     expect([...container.list(container.root.id)].map(([name, { size }]) => [name, size])).toEqual([
       ["a", 700],
       ["b", 5],
@@ -115,13 +116,14 @@ describe("archives from the specification", () => {
   test("names that lead out lead nowhere", () => {
     const container = tar.open(
       archiveOf(member("../../a", 5), noise(1, 512), member("/b", 5), noise(2, 512), member("c/../../d", 5), noise(3, 512)),
+      alone,
     );
     expect([...container.list(container.root.id).keys()]).toEqual(["a", "b", "d"]);
   });
 
   test("cut inside a member: the rest of it is an error, the others are there", () => {
     const whole = Buffer.concat([member("a", 512), noise(1, 512), member("b", 5000), noise(2, 700)]);
-    const container = tar.open(memorySource("a.tar", whole));
+    const container = tar.open(memorySource("a.tar", whole), alone);
     expect([...container.list(container.root.id).keys()]).toEqual(["a", "b"]);
     const b = container.list(container.root.id).get("b");
     expect(b && container.content(b.id).map(600, 1000)).toMatchObject({ kind: "data", length: 100 });
@@ -130,7 +132,7 @@ describe("archives from the specification", () => {
   });
 
   test("a header that is none ends it, and is told", () => {
-    const container = tar.open(archiveOf(member("a", 5), noise(1, 512), noise(9, 512), member("b", 5), noise(2, 512)));
+    const container = tar.open(archiveOf(member("a", 5), noise(1, 512), noise(9, 512), member("b", 5), noise(2, 512)), alone);
     expect([...container.list(container.root.id).keys()]).toEqual(["a"]);
     expect(container.facts().notes.join()).toMatch(/no tar header/);
   });
@@ -149,7 +151,7 @@ describe("archives from the specification", () => {
       changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
       const source = memorySource("a.tar", changed);
       try {
-        if (tar.probe(source)) listContainer(tar.open(source), ["kind"]);
+        if (tar.probe(source)) listContainer(tar.open(source, alone), ["kind"]);
       } catch (error) {
         expect(error).toMatchObject({ name: "ImageError" });
       }

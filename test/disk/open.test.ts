@@ -116,7 +116,7 @@ function tellingOf(disk: OpenedDisk) {
     ...("error" in extent && { error: `${extent.error.code} ${explain(extent.error)} ${extent.error.hint}` }),
     content: extent.kind === "damaged" ? "" : readRange(disk.layer, extent.start, extent.length).toString("base64"),
   }));
-  return { description: describeDisk(disk, undefined), extents, sectorSize: disk.sectorSize };
+  return { description: describeDisk(disk), extents, sectorSize: disk.sectorSize };
 }
 
 function telling(path: string, options: OpenDiskOptions = {}) {

@@ -412,7 +412,7 @@ describe.skipIf(!requireProgram("qemu-img") || !requireProgram("qemu-io"))("with
     const { top, expected } = chain();
     reads(top, expected);
     const opened = openDisk(top);
-    expect(describeDisk(opened, undefined).chain.map(({ found }) => found ?? "")).toEqual([
+    expect(describeDisk(opened).chain.map(({ found }) => found ?? "")).toEqual([
       "",
       expect.stringMatching(/^where the image says; CID [0-9a-f]{8} matches$/),
       expect.stringMatching(/CID .* matches/),

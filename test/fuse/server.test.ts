@@ -5,7 +5,8 @@ import { MAX_READ } from "../../src/fuse/protocol.js";
 import { createServer } from "../../src/fuse/server.js";
 import { memoryFile } from "../../src/tree/flat.js";
 import type { FlatFile, Node, Tree } from "../../src/tree/node.js";
-import { directoryNode, indexTree } from "../../src/tree/view.js";
+import { directoryNode } from "../../src/tree/node.js";
+import { indexTree } from "../support/tree.js";
 import { ImageError } from "../../src/util/errors.js";
 import {
   initBody,

@@ -30,7 +30,7 @@ export function catCommand(io: Io) {
         if (io.terminal && !force && !isText(file)) throw notForTerminals(name);
         writeRange(io, { image, name, file }, offset, end);
       } finally {
-        view.disk.close();
+        view.close();
       }
     });
 }

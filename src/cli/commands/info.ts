@@ -1,11 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
-import { createBlockCache } from "../../disk/cache.js";
-import { type DiskDescription, describeDisk } from "../../disk/describe.js";
-import { type OpenDiskOptions, openDisk } from "../../disk/open.js";
-import { readPartitions } from "../../disk/partitions/read.js";
-import { readDisk } from "../../disk/read.js";
-import { openContainer } from "../../tree/contents.js";
-import { diskSource } from "../../tree/flat.js";
+import type { DiskDescription } from "../../disk/describe.js";
+import { openView, type ViewRequest } from "../../tree/view.js";
 import { formatSize } from "../../util/size.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
@@ -43,44 +38,46 @@ Examples:
 /** Memory for the few blocks that a partition table is in. */
 const CACHE_LIMIT = 4 * 2 ** 20;
 
-function describe(image: string, options: OpenDiskOptions): DiskDescription {
-  const disk = openDisk(image, options);
+function describe(image: string, options: ViewRequest["options"]): DiskDescription {
+  const view = openView({ image, options, root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
   try {
-    const cache = createBlockCache(CACHE_LIMIT);
-    const { layer, sectorSize } = disk;
-    const table = readPartitions({
-      size: layer.size,
-      ...(sectorSize !== undefined && { sectorSize }),
-      read: (target, offset) => readDisk(layer, target, offset, cache),
-    });
-    return describeDisk(disk, table, openContainer(diskSource(layer, cache), layer));
+    return view.description;
   } finally {
-    disk.close();
+    view.close();
   }
 }
 
 /** The description for people. What comes from the image may hold any character, so nothing is shown as it is. */
 function infoLines(description: DiskDescription): string[] {
+  const notes = notesOf(description);
   const lines = [
     ...alignColumns(factsOf(description).map(([label, value]) => [`${label}:`, value])),
     ...section("Chain:", chainRows(description)),
     ...section("Snapshots:", snapshotRows(description)),
     ...section(partitionsTitle(description), partitionRows(description)),
-    ...(description.notes.length > 0 ? ["", "Worth knowing:", ...description.notes.map((note) => `  - ${note}`)] : []),
+    ...section("Tracks:", trackRows(description)),
+    ...section("Disks:", diskRows(description)),
+    ...(notes.length > 0 ? ["", "Worth knowing:", ...notes.map((note) => `  - ${note}`)] : []),
   ];
   return lines.map(printable);
 }
 
+/** Those of the disks in it, too, each with the name of its disk. */
+function notesOf({ notes, disks = [] }: DiskDescription): readonly string[] {
+  return [...notes, ...disks.flatMap((disk) => notesOf(disk).map((note) => `${disk.name}: ${note}`))];
+}
+
 function factsOf(description: DiskDescription): (readonly [label: string, value: string])[] {
-  const { image, format, variant, size, allocated, details, contents, partitionTable } = description;
+  const { image, format, variant, compression, size, allocated, details, contents, disks, partitionTable } = description;
   return [
     ["image", image],
     ["format", variant === undefined ? format : `${format}, ${variant}`],
-    ["disk size", exactSize(size)],
+    ...(compression ? [["compression", compression.join(" in ")] as const] : []),
+    [disks ? "size" : "disk size", exactSize(size)],
     ["stored size", exactSize(allocated)],
     ...Object.entries(details).map(([name, value]) => [name, detailText(name, value)] as const),
     ...(contents ? contentsRows(contents) : []),
-    ...(partitionTable ? [] : [["partitions", "none"] as const]),
+    ...(partitionTable || disks || contents ? [] : [["partitions", "none"] as const]),
   ];
 }
 
@@ -107,6 +104,22 @@ function chainRows({ chain }: DiskDescription): string[][] {
   if (chain.length < 2) return [];
   const rows = chain.map(({ file, format, size, found }, depth) => [String(depth), format, formatSize(size), file, found ?? "-"]);
   return [["DEPTH", "FORMAT", "SIZE", "FILE", "FOUND"], ...rows];
+}
+
+function trackRows({ tracks = [] }: DiskDescription): string[][] {
+  return tracks.map(({ file, size }) => [file, formatSize(size)]);
+}
+
+/** The disks in a container, and in the containers in it. */
+function diskRows({ disks = [] }: DiskDescription): string[][] {
+  if (disks.length === 0) return [];
+  const rowsOf = (prefix: string, all: NonNullable<DiskDescription["disks"]>): string[][] =>
+    all.flatMap(({ name, path, role, format, compression, contents, size, disks: inner = [] }) => {
+      const kind = format === "raw" && contents ? contents.format : format;
+      const packed = [kind, ...(compression ?? [])].join(", ");
+      return [[`${prefix}${name}`, role ?? "-", packed, formatSize(size), path], ...rowsOf(`${prefix}${name}/disks/`, inner)];
+    });
+  return [["NAME", "ROLE", "FORMAT", "SIZE", "FILE"], ...rowsOf("", disks)];
 }
 
 function snapshotRows({ snapshots }: DiskDescription): string[][] {

@@ -27,7 +27,7 @@ export function lsCommand(io: Io) {
         if (json) writeJsonArray(io, elements(items));
         else writeLines(io, long ? longLines(items) : shortLines(items));
       } finally {
-        view.disk.close();
+        view.close();
       }
     });
 }

@@ -57,9 +57,10 @@ export function mountCommand(io: Io) {
 
 /** What both ways to say it say: lists are joined, of the rest the `-o` list counts. */
 function joinOptions(given: Partial<MountOptions>, listed: Partial<MountOptions>): Partial<MountOptions> {
-  const both = (name: "allow" | "parent" | "search" | "part") => [...(given[name] ?? []), ...(listed[name] ?? [])];
-  const [allow, parent, search, part] = [both("allow"), both("parent"), both("search"), both("part")];
-  return { ...given, ...listed, allow, search, ...(parent.length > 0 && { parent }), ...(part.length > 0 && { part }) };
+  const both = (name: "allow" | "parent" | "search" | "part" | "passwordFile") => [...(given[name] ?? []), ...(listed[name] ?? [])];
+  const joined = { parent: both("parent"), part: both("part"), passwordFile: both("passwordFile") };
+  const filled = Object.fromEntries(Object.entries(joined).filter(([, values]) => values.length > 0));
+  return { ...given, ...listed, allow: both("allow"), search: both("search"), ...filled };
 }
 
 function wishOf(image: string, mountpoint: string | undefined, options: Partial<MountOptions>): MountWish {

@@ -26,8 +26,8 @@ const emulations = ["none", "1.2 MB floppy", "1.44 MB floppy", "2.88 MB floppy",
 const floppySizes: Readonly<Record<number, number>> = { 1: 1_228_800, 2: 1_474_560, 3: 2_949_120 };
 
 /** The boot images of a disc, in the order of the catalogue; none where there is no catalogue, or none that is intact. */
-export function readBootImages(disk: Source): readonly BootImage[] {
-  const position = bootCatalogPosition(disk);
+export function readBootImages(disk: Source, sessionStart = 0): readonly BootImage[] {
+  const position = bootCatalogPosition(disk, sessionStart);
   if (position === undefined || position + 2 * ENTRY > disk.size) return [];
   const catalog = readBytes(disk, position, Math.min(ENTRY_LIMIT * ENTRY, disk.size - position));
   if (!isValidation(catalog)) return [];

@@ -3,10 +3,12 @@ import { LRUCache } from "lru-cache";
 import { mapOfPieces } from "../../formats/pieces.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
-import type { Container, ContainerDriver, Content, Item, ItemKind } from "../container.js";
+import type { Container, ContainerDriver, Content, Item, ItemKind, NameKind } from "../container.js";
 import { readBootImages } from "./el-torito.js";
 import { type DirectoryRecord, decodeRecord } from "./record.js";
 import { type RockRidge, readRockRidge } from "./rock-ridge.js";
+import { findSessions } from "./sessions.js";
+import { missingBefore, shiftedSource } from "./shifted.js";
 import { sectionPiece } from "./sections.js";
 import { suspSkip, systemUseEntries } from "./susp.js";
 import { damagedIso, readVolumes, SECTOR, type Volume } from "./volume.js";
@@ -22,19 +24,58 @@ const KEPT_ENTRIES = 400_000;
 const SECTION_LIMIT = 2048;
 
 /** Which names are shown. */
-export type Names = "rock-ridge" | "joliet" | "plain";
+export type Names = Exclude<NameKind, "udf">;
 
 export const iso9660: ContainerDriver = {
   name: "iso9660",
   probe: (disk) => readVolumes(disk).length > 0,
-  open: (disk) => openIso(disk),
+  open: (disk, { options, sessions }) => openIso(disk, { ...options, sessions }),
 };
 
-/** Opens the tree; `names` chooses among the several that a disc may have, the best one without. */
-export function openIso(disk: Source, names?: Names): Container {
-  const volumes = readVolumes(disk);
-  const { volume, skip } = chooseVolume(disk, volumes, names);
-  return isoContainer(disk, volumes, volume, skip);
+/** What is to be shown of a disc. */
+export interface IsoOptions {
+  /** The best there are, without. */
+  readonly names?: NameKind | undefined;
+  /** From 1 on; the last, without. */
+  readonly session?: number | undefined;
+  /** Where sessions begin, in bytes, as the image's own table says. */
+  readonly sessions?: readonly number[] | undefined;
+}
+
+/** Opens the tree of a disc. Throws `UNSUPPORTED` for names or a session that it does not have. */
+export function openIso(file: Source, { names, session, sessions: known }: IsoOptions = {}): Container {
+  const sessions = findSessions(file, known, session !== undefined);
+  const start = session === undefined ? startOfLast(file, sessions) : sessions[session - 1];
+  if (start === undefined) {
+    throw new ImageError("UNSUPPORTED", `the disc has no session ${session}, it has ${sessions.length}`, { file: file.name });
+  }
+  const found = readVolumes(file, start);
+  const missing = found[0] ? missingBefore(file, found[0]) : 0;
+  const disk = missing > 0 ? shiftedSource(file, missing) : file;
+  const volumes = missing > 0 ? readVolumes(disk, start + missing) : found;
+  const { volume, skip } = chooseVolume(disk, volumes, names === "udf" ? undefined : names);
+  const shown = session ?? sessions.length;
+  const notes = missing > 0 ? ["It is a later session of a disc without the ones before: files that lie in those cannot be read."] : [];
+  return isoContainer(disk, {
+    volumes,
+    volume,
+    skip,
+    bootImages: bootImagesOf(disk, start + missing, missing),
+    session: sessions.length > 1 ? `${shown} of ${sessions.length}` : undefined,
+    notes,
+  });
+}
+
+/** Their positions are those in the file. */
+function bootImagesOf(disk: Source, start: number, missing: number): ReturnType<typeof readBootImages> {
+  return readBootImages(disk, start)
+    .filter(({ position }) => position >= missing)
+    .map((image) => ({ ...image, position: image.position - missing }));
+}
+
+/** What media without sessions begin with is a copy of the last one's descriptors. */
+function startOfLast(disk: Source, sessions: readonly number[]): number {
+  return sessions[0] !== 0 && readVolumes(disk).length > 0 ? 0 : (sessions.at(-1) ?? 0);
 }
 
 /** Rock Ridge says most; then Joliet, then the long names of 1999, then the plain ones. */
@@ -58,15 +99,34 @@ function rootSelf(disk: Source, volume: Volume): DirectoryRecord {
 /** The "." record that every directory begins with; undefined if nothing of the kind is at `position`. */
 function selfOf(disk: Source, position: number, volume: Volume): DirectoryRecord | undefined {
   if (position <= 0 || position + 34 > disk.size) return undefined;
-  const sector = readBytes(disk, position, Math.min(SECTOR, disk.size - position));
+  const sector = readThere(disk, position, Math.min(SECTOR, disk.size - position));
+  if (!sector) return undefined;
   const length = sector[0] ?? 0;
   if (length < 34 || length > sector.length) return undefined;
   const record = decodeRecord(sector, 0, position, volume);
   return record.name === "." ? record : undefined;
 }
 
-function isoContainer(disk: Source, volumes: readonly Volume[], volume: Volume, skip: number | undefined): Container {
-  const notes: string[] = [];
+interface Tree {
+  readonly volumes: readonly Volume[];
+  readonly volume: Volume;
+  readonly skip: number | undefined;
+  readonly bootImages: ReturnType<typeof readBootImages>;
+  readonly session: string | undefined;
+  readonly notes: readonly string[];
+}
+
+/** Undefined for what lies in a session that the file does not hold. */
+function readThere(disk: Source, position: number, length: number): Buffer | undefined {
+  try {
+    return readBytes(disk, position, length);
+  } catch (error) {
+    if (error instanceof ImageError && error.code === "PART_MISSING") return undefined;
+    throw error;
+  }
+}
+
+function isoContainer(disk: Source, { volumes, volume, skip, bootImages, session, notes }: Tree): Container {
   const listings = new LRUCache<number, ReadonlyMap<string, Item>>({ maxSize: KEPT_ENTRIES, sizeCalculation: (list) => list.size + 1 });
 
   const rockRidgeOf = ({ systemUse }: DirectoryRecord): RockRidge =>
@@ -133,7 +193,6 @@ function isoContainer(disk: Source, volumes: readonly Volume[], volume: Volume, 
     return [];
   }
 
-  const bootImages = readBootImages(disk);
   const root = directoryItem(rootSelf(disk, volume).section.position);
   if (!root) throw damagedIso(disk, "the root directory cannot be read", volume.rootRecord);
   return {
@@ -166,6 +225,7 @@ function isoContainer(disk: Source, volumes: readonly Volume[], volume: Volume, 
         "volume name": volume.label,
         "block size": volume.blockSize,
         volumes: volumes.map(({ kind }) => kind).join(", "),
+        ...(session !== undefined && { session }),
         ...(bootImages.length > 0 && {
           "boot images": bootImages.map(({ name, emulation }) => `${name} (emulates ${emulation})`).join(", "),
         }),

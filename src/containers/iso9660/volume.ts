@@ -78,9 +78,9 @@ export function decodeUcs2(content: Uint8Array): string {
   return even.swap16().toString("utf16le");
 }
 
-/** The position of the boot catalogue (El Torito 1.0, section 2.0), in bytes; undefined without one. */
-export function bootCatalogPosition(disk: Source): number | undefined {
-  const position = (FIRST_SECTOR + 1) * SECTOR;
+/** The position of the boot catalogue (El Torito 1.0, section 2.0), in bytes, in the session that begins at `sessionStart`; undefined without one. */
+export function bootCatalogPosition(disk: Source, sessionStart: number): number | undefined {
+  const position = sessionStart + (FIRST_SECTOR + 1) * SECTOR;
   if (position + SECTOR > disk.size) return undefined;
   const sector = readBytes(disk, position, SECTOR);
   const isBoot =

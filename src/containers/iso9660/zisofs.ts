@@ -1,6 +1,7 @@
 // zisofs: files stored as deflated blocks, versions 1 and 2. Reference: libburnia's doc/zisofs_format.txt and zisofs2_format.txt.
 import { type Extent, packedKeys } from "../../formats/driver.js";
-import { inflateZlib } from "../../native/unpack.js";
+import { unpackXz } from "../../formats/xz.js";
+import { inflateZlib, unzstd } from "../../native/unpack.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { Content } from "../container.js";
@@ -11,6 +12,13 @@ const MAGIC_2 = "ef2255a1bc1b95a0";
 
 /** Bytes of a block: 2^15 to 2^17 in version 1, up to 2^20 in version 2. */
 const blockBits = { least: 15, most: 20 } as const;
+
+/** By their numbers in zisofs2: zlib, XZ and zstd. LZ4 and bzip2 are defined, and written by nobody. */
+const algorithms: ReadonlyMap<number, (packed: Buffer, target: Uint8Array) => boolean> = new Map([
+  [1, inflateZlib],
+  [2, unpackXz],
+  [4, unzstd],
+]);
 
 /** How the file says of itself that it is packed. */
 interface Header {
@@ -28,7 +36,8 @@ export function zisofsContent(disk: Source, stored: Piece, name: string): Conten
   const header = decodeHeader(read(0, Math.min(stored.size, 24)));
   if (!header) throw fail("it is marked as compressed (zisofs) and has no header of that kind");
   const { size, headerSize, blockSize, algorithm, pointerSize } = header;
-  if (algorithm !== 1) throw new ImageError("UNSUPPORTED", `${name}: zisofs compression ${algorithm} is not known`, { file: disk.name });
+  const decode = algorithms.get(algorithm);
+  if (!decode) throw new ImageError("UNSUPPORTED", `${name}: zisofs compression ${algorithm} is not known`, { file: disk.name });
   const blocks = Math.ceil(size / blockSize);
   if (headerSize + (blocks + 1) * pointerSize > stored.size) throw fail("the list of its compressed blocks is longer than the file");
   const prefix = packedKeys();
@@ -54,7 +63,7 @@ export function zisofsContent(disk: Source, stored: Piece, name: string): Conten
         return { kind: "damaged", length: run, error: fail(`compressed block ${index} has impossible bounds`) };
       }
       const unpack = (target: Uint8Array): void => {
-        if (!inflateZlib(read(begin, end - begin), target)) throw fail(`compressed block ${index} does not decode`);
+        if (!decode(read(begin, end - begin), target)) throw fail(`compressed block ${index} does not decode`);
       };
       return {
         kind: "packed",

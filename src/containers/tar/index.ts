@@ -24,7 +24,7 @@ interface Folder {
 }
 
 /** Directories that no member stands for are numbered behind all positions. */
-const IMPLIED = 2 ** 50;
+const IMPLIED = 2 ** 43;
 const ROOT = 1;
 
 /** Names deeper than that are a trap. */

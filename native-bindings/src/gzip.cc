@@ -1,0 +1,3 @@
+#include "topics.h"
+
+void export_gzip(Napi::Env, Napi::Object) {}

@@ -1,0 +1,3 @@
+#include "topics.h"
+
+void export_streams(Napi::Env, Napi::Object) {}

@@ -1,0 +1,130 @@
+import { posix } from "node:path";
+import type { Container, Item, MemberDisk } from "../containers/container.js";
+import type { Members } from "../disk/members.js";
+import { innerName } from "../disk/unpack.js";
+import { readEnds } from "../disk/choose.js";
+import { raw } from "../formats/raw/index.js";
+import { detect, drivers } from "../formats/registry.js";
+
+/** Archives are looked through this far: what comes behind is found under files/ all the same. */
+const FILES_LIMIT = 20_000;
+/** Disks that one container may show. */
+export const DISKS_LIMIT = 64;
+/** Files whose names tell nothing are looked into from this size on. */
+const WORTH_A_LOOK = 2 ** 20;
+const LOOKS_LIMIT = 256;
+
+/** Files that hold no disk whatever they begin with, and are many in archives. */
+const otherFiles =
+  /\.(?:txt|md|xml|ovf|mf|cert|json|sh|conf|log|vmx|nvram|sha\d+|asc|sig|html?|pdf|png|jpe?g|c|h|js|py|so|deb|rpm|vmem|vmsn|vmss)$/i;
+/** Firmware has such names as well: only what is in the file tells. */
+const ambiguous = [".bin"];
+/** May hold disks: where they are few, they are looked into. */
+const archiveName = /\.(?:tar|tgz|txz|tbz2?|tzst|box)$/i;
+const ARCHIVES_LIMIT = 8;
+const SMALLEST_DISK = 16 * 1024;
+const kernelName = /^(?:.*[-_.])?(?:vmlinu[xz]|bzimage|aki)(?:[-_.].*)?$|\.aki$/i;
+const ramdiskName = /^(?:.*[-_.])?(?:initrd|initramfs|ramdisk|ari)(?:[-_.].*)?$|\.ari$/i;
+
+interface Found {
+  readonly path: string;
+  readonly size: number;
+}
+
+/** The disk images among the files of an archive, by their names or by what they begin with. */
+export function findDisks(container: Container, members: Members): readonly MemberDisk[] {
+  const found: Found[] = [];
+  const others: Found[] = [];
+  const archives: Found[] = [];
+  for (const file of filesIn(container)) {
+    if (hasImageName(file) || roleByName(file.path) !== undefined) found.push(file);
+    else if (archiveName.test(innerName(file.path)) || archiveName.test(file.path)) archives.push(file);
+    else if (file.size >= WORTH_A_LOOK && !otherFiles.test(file.path) && others.length < LOOKS_LIMIT) others.push(file);
+  }
+  if (archives.length <= ARCHIVES_LIMIT) found.push(...archives);
+  for (const file of others) if (looksLikeImage(members, file.path)) found.push(file);
+  const parts = new Set(found.filter(({ path }) => isPart(members, path)).map(({ path }) => path));
+  const disks = found.filter(({ path }) => !parts.has(path)).slice(0, DISKS_LIMIT);
+  return withNames(disks.map(({ path }) => path)).map((disk) => ({ ...disk, ...roleOf(disk.path, disks) }));
+}
+
+function* filesIn(container: Container): Generator<Found> {
+  const waiting: { readonly path: string; readonly item: Item }[] = [{ path: "", item: container.root }];
+  let count = 0;
+  for (let next = waiting.shift(); next; next = waiting.shift()) {
+    for (const [name, item] of container.list(next.item.id)) {
+      const path = posix.join(next.path, name);
+      if (item.kind === "directory") waiting.push({ path, item });
+      else if (item.kind === "file" && item.size > 0) yield { path, size: item.size };
+      count += 1;
+      if (count === FILES_LIMIT) return;
+    }
+  }
+}
+
+function hasImageName({ path, size }: Found): boolean {
+  const name = innerName(posix.basename(path)).toLowerCase();
+  const extension = [...imageExtensions, ".ova", ".ovf", ".ami"].find((each) => name.endsWith(each));
+  return extension !== undefined && size >= SMALLEST_DISK;
+}
+
+const imageExtensions = drivers.flatMap(({ extensions }) => extensions).filter((extension) => !ambiguous.includes(extension));
+
+function looksLikeImage(members: Members, path: string): boolean {
+  const source = members.open(path);
+  if (!source) return false;
+  try {
+    return detect({ ...readEnds(source), tail: new Uint8Array() }) !== raw;
+  } finally {
+    source.close();
+  }
+}
+
+/** Whether it is only a part of an image that is there as well. */
+function isPart(members: Members, path: string): boolean {
+  const name = posix.basename(path);
+  const candidates = drivers.filter(({ partOf }) => partOf !== undefined);
+  if (candidates.length === 0) return false;
+  const source = members.open(path);
+  if (!source) return false;
+  try {
+    const ends = readEnds(source);
+    const names = candidates.flatMap(({ partOf }) => partOf?.(name, ends) ?? []);
+    return names.some((whole) => {
+      const other = whole === name ? undefined : members.open(posix.join(posix.dirname(path), whole));
+      other?.close();
+      return other !== undefined;
+    });
+  } finally {
+    source.close();
+  }
+}
+
+/** Names for directories: the file's own without its extensions where that is unique, else with them, else with its folders. */
+function withNames(paths: readonly string[]): readonly { readonly name: string; readonly path: string }[] {
+  const short = (path: string) => innerName(posix.basename(path)).replace(/(?<=.)\.[A-Za-z0-9]{1,6}$/, "");
+  const ways = [short, (path: string) => posix.basename(path), (path: string) => path.replaceAll("/", "_")];
+  const taken = new Set<string>();
+  return paths.map((path, index) => {
+    const unique = ways.find((way) => paths.every((other, at) => at === index || way(other) !== way(path)) && !taken.has(way(path)));
+    const name = unique?.(path) ?? `${posix.basename(path)}-${index + 1}`;
+    taken.add(name);
+    return { name, path };
+  });
+}
+
+/** Of what cloud images are made of (see the README of Ubuntu's UEC tarballs): the largest file system is the machine's. */
+function roleOf(path: string, disks: readonly Found[]): Pick<MemberDisk, "role"> {
+  const role = roleByName(path);
+  if (role !== undefined) return { role };
+  const images = disks.filter((disk) => /\.(?:img|ami)$/i.test(innerName(disk.path)) && roleByName(disk.path) === undefined);
+  const largest = images.reduce<Found | undefined>((best, disk) => (best && best.size >= disk.size ? best : disk), undefined);
+  const isCloud = disks.some((disk) => roleByName(disk.path) !== undefined);
+  return isCloud && largest?.path === path ? { role: "AMI" } : {};
+}
+
+function roleByName(path: string): "AKI" | "ARI" | undefined {
+  const name = posix.basename(path);
+  if (ramdiskName.test(name)) return "ARI";
+  return kernelName.test(name) ? "AKI" : undefined;
+}
