@@ -85,8 +85,15 @@ export function numberAt(block: Buffer, at: number, size: number): number {
     for (let index = 1; index < size; index += 1) value = value * 256 + (block[at + index] ?? 0);
     return value;
   }
-  const digits = /^[ \0]*([0-7]*)/.exec(block.toString("latin1", at, at + size))?.[1] ?? "";
-  return digits === "" ? 0 : Number.parseInt(digits, 8);
+  let value = 0;
+  let next = at;
+  const end = at + size;
+  while (next < end && (block[next] === 0x20 || block[next] === 0)) next += 1;
+  for (let digit = (block[next] ?? 0) - 0x30; next < end && digit >= 0 && digit < 8; digit = (block[next] ?? 0) - 0x30) {
+    value = value * 8 + digit;
+    next += 1;
+  }
+  return value;
 }
 
 /** pax records: `LENGTH KEY=VALUE\n`. What cannot be read ends them. */

@@ -18,9 +18,13 @@ export const tar: ContainerDriver = {
   open: openTar,
 };
 
+interface TarItem extends Item {
+  readonly member?: Member;
+}
+
 interface Folder {
   readonly item: Item;
-  readonly entries: Map<string, Item>;
+  readonly entries: Map<string, TarItem>;
 }
 
 /** Directories that no member stands for are numbered behind all positions. */
@@ -33,14 +37,12 @@ const DEPTH_LIMIT = 256;
 function openTar(disk: Source): Container {
   const { members, notes: walkNotes } = readMembers(disk);
   const notes = [...walkNotes];
-  const byId = new Map<number, Member>();
-  const items = new Map<number, Item>();
+  const items = new Map<number, TarItem>();
   const folders = new Map<number, Folder>();
-  const byPath = new Map<string, Item>();
   let implied = 0;
 
-  const addFolder = (item: Item): Folder => {
-    const folder = folders.get(item.id) ?? { item, entries: new Map<string, Item>() };
+  const addFolder = (item: TarItem): Folder => {
+    const folder = folders.get(item.id) ?? { item, entries: new Map<string, TarItem>() };
     folders.set(item.id, { ...folder, item });
     items.set(item.id, item);
     return folder;
@@ -50,7 +52,7 @@ function openTar(disk: Source): Container {
   /** The folder at `path`, made if no member stands for it yet. */
   function folderAt(path: readonly string[]): Folder {
     let folder = root;
-    for (const [depth, name] of path.entries()) {
+    for (const name of path) {
       const known = folder.entries.get(name);
       if (known?.kind === "directory") {
         folder = addFolder(known);
@@ -59,28 +61,45 @@ function openTar(disk: Source): Container {
       implied += 1;
       const item: Item = { id: IMPLIED + implied, kind: "directory", size: 0 };
       folder.entries.set(name, item);
-      byPath.set(path.slice(0, depth + 1).join("/"), item);
       folder = addFolder(item);
     }
     return folder;
+  }
+
+  /** What a hard link leads to; undefined if that is not there. */
+  function itemAt(path: readonly string[]): TarItem | undefined {
+    let item: TarItem | undefined = root.item;
+    for (const name of path) item = item && folders.get(item.id)?.entries.get(name);
+    return item;
+  }
+
+  /** The folder of the member before is nearly always that of this one. */
+  let lastKey: string | undefined = "";
+  let lastFolder = root;
+  function folderOf(path: readonly string[]): Folder {
+    const key = path.slice(0, -1).join("/");
+    if (key !== lastKey) {
+      lastFolder = folderAt(path.slice(0, -1));
+      lastKey = key;
+    }
+    return lastFolder;
   }
 
   for (const member of members) {
     const path = partsOf(member.name);
     const name = path.at(-1);
     if (name === undefined || path.length > DEPTH_LIMIT) continue;
-    const folder = folderAt(path.slice(0, -1));
-    const item = itemOf(member, folder.entries.get(name), byPath);
+    const folder = folderOf(path);
+    const item = member.type === types.hardLink ? itemAt(partsOf(member.link)) : itemOf(member, folder.entries.get(name));
     if (!item) {
       notes.push(`The link ${member.name} leads to a member that is not there.`);
       continue;
     }
+    if (item.kind !== "directory" && folder.entries.has(name)) lastKey = undefined;
     // The last member of a name is the valid one, as when unpacking.
     folder.entries.set(name, item);
-    byPath.set(path.join("/"), item);
     if (item.kind === "directory") addFolder(item);
     else items.set(item.id, item);
-    if (member.type !== types.hardLink) byId.set(item.id, member);
   }
 
   return {
@@ -94,7 +113,7 @@ function openTar(disk: Source): Container {
       return folder.entries;
     },
     content(id) {
-      const member = byId.get(id);
+      const member = items.get(id)?.member;
       if (!member) throw new ImageError("CORRUPT", "there is no such member", { file: disk.name });
       return contentOf(disk, member);
     },
@@ -112,9 +131,7 @@ function partsOf(name: string): readonly string[] {
   return parts;
 }
 
-/** A hard link is the item that it leads to; undefined if that is not there. */
-function itemOf(member: Member, before: Item | undefined, byPath: ReadonlyMap<string, Item>): Item | undefined {
-  if (member.type === types.hardLink) return byPath.get(partsOf(member.link).join("/"));
+function itemOf(member: Member, before: Item | undefined): TarItem {
   const kind = kindOf(member);
   const { mode, uid, gid, modified, device, link } = member;
   return {
@@ -126,19 +143,21 @@ function itemOf(member: Member, before: Item | undefined, byPath: ReadonlyMap<st
     gid,
     modified,
     size: kind === "file" ? (member.sparse?.size ?? member.size) : 0,
-    ...(kind === "symlink" && { target: link }),
-    ...((kind === "character device" || kind === "block device") && { device }),
+    target: kind === "symlink" ? link : undefined,
+    member,
+    device: kind === "character device" || kind === "block device" ? device : undefined,
   };
 }
 
+const kinds: Readonly<Record<string, ItemKind>> = {
+  [types.symlink]: "symlink",
+  [types.characterDevice]: "character device",
+  [types.blockDevice]: "block device",
+  [types.directory]: "directory",
+  [types.fifo]: "fifo",
+};
+
 function kindOf({ type, name }: Member): ItemKind {
-  const kinds: Readonly<Record<string, ItemKind>> = {
-    [types.symlink]: "symlink",
-    [types.characterDevice]: "character device",
-    [types.blockDevice]: "block device",
-    [types.directory]: "directory",
-    [types.fifo]: "fifo",
-  };
   // V7 knew directories by their slash alone.
   return kinds[type] ?? (name.endsWith("/") ? "directory" : "file");
 }

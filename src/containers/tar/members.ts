@@ -1,4 +1,5 @@
 import { readBytes, type Source } from "../../source/source.js";
+import { createWindow } from "../../source/window.js";
 import { ImageError } from "../../util/errors.js";
 import { decodeText } from "../text.js";
 import { BLOCK, decodeHeader, decodePax, type TarHeader, types } from "./header.js";
@@ -17,6 +18,9 @@ export interface Member extends TarHeader {
 /** More members than that are no disk image's container. */
 const MEMBER_LIMIT = 4_000_000;
 
+/** Read at once: headers of small members lie in it together, and next to a big one it costs little. */
+const WINDOW = 64 * 1024;
+
 /** Bytes of a long name, or of pax records. */
 const EXTENSION_LIMIT = 2 ** 20;
 
@@ -32,11 +36,12 @@ export function readMembers(disk: Source): Members {
   const global = new Map<string, string>();
   let next = new Map<string, string>();
   let position = 0;
+  const read = createWindow(disk, WINDOW);
   while (position + BLOCK <= disk.size) {
     if (members.length >= MEMBER_LIMIT)
       throw new ImageError("UNSUPPORTED", `it has more than ${MEMBER_LIMIT} members`, { file: disk.name });
-    const block = readBytes(disk, position, BLOCK);
-    if (isZero(block)) break;
+    const block = read(position, BLOCK);
+    if (block[0] === 0 && isZero(block)) break;
     const header = decodeHeader(block);
     if (!header) {
       notes.push(`What follows byte ${position} is no tar header: members behind it are not shown.`);
@@ -49,14 +54,18 @@ export function readMembers(disk: Source): Members {
       position = data + stored;
       continue;
     }
-    const member = memberOf(disk, { header, block, position, data }, new Map([...global, ...next]));
-    next = new Map();
+    const member = memberOf(disk, { header, block, position, data }, merged(global, next));
+    if (next.size > 0) next = new Map();
     if (member.data + member.size > disk.size) notes.push(`The archive is cut inside the member ${member.name}.`);
     if (member.type !== types.volumeLabel) members.push(member);
     position = member.data + Math.ceil(member.size / BLOCK) * BLOCK;
   }
   if (position >= disk.size && members.length > 0 && position !== disk.size) notes.push("The archive has no end mark: it may be cut.");
   return { members, notes };
+}
+
+function merged(global: ReadonlyMap<string, string>, next: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return global.size === 0 ? next : new Map([...global, ...next]);
 }
 
 function isZero(block: Buffer): boolean {
@@ -87,6 +96,7 @@ function memberOf(
   { header, block, position, data }: { header: TarHeader; block: Buffer; position: number; data: number },
   pax: ReadonlyMap<string, string>,
 ): Member {
+  if (pax.size === 0 && header.type !== types.gnuSparse) return Object.assign(header, { position, data });
   const number = (key: string, own: number): number => {
     const value = Number(pax.get(key) ?? Number.NaN);
     return Number.isFinite(value) && value >= 0 ? value : own;
