@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 
@@ -64,10 +66,51 @@ Napi::Value receive_descriptor(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, descriptor);
 }
 
+/// Whether a worker looks for its next request instead of sleeping. One at a time: the others' processors belong to whoever asks.
+std::atomic<bool> looking{false};
+
+/// Reads a request without waiting for one, over and over for `patience` microseconds: waking a sleeping thread costs more than that.
+ssize_t read_soon(int device, Napi::Uint8Array& target, std::int64_t patience) {
+  if (looking.exchange(true)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  const int flags = fcntl(device, F_GETFL);
+  fcntl(device, F_SETFL, flags | O_NONBLOCK);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(patience);
+  ssize_t length;
+  do {
+    length = read(device, target.Data(), target.ByteLength());
+  } while (length < 0 && errno == EAGAIN && std::chrono::steady_clock::now() < end);
+  const int reason = errno;
+  fcntl(device, F_SETFL, flags);
+  looking = false;
+  errno = reason;
+  return length;
+}
+
+/// (device, target, patience) → the length of the next request, which is then in `target`; -1 when the file system is gone.
+/// Waits for one: awake for `patience` microseconds, then asleep.
+Napi::Value receive_request(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int device = info[0].As<Napi::Number>().Int32Value();
+  auto target = info[1].As<Napi::Uint8Array>();
+  const std::int64_t patience = info[2].As<Napi::Number>().Int64Value();
+  ssize_t length = patience > 0 ? read_soon(device, target, patience) : -1;
+  // ENOENT: the request was interrupted before it could be read.
+  while (length < 0 && (patience == 0 || errno == EAGAIN || errno == EINTR || errno == ENOENT)) {
+    length = read(device, target.Data(), target.ByteLength());
+    if (length < 0 && errno != EAGAIN && errno != EINTR && errno != ENOENT) break;
+  }
+  if (length < 0 && errno == ENODEV) return Napi::Number::New(env, -1);
+  return Napi::Number::New(env, static_cast<double>(check(env, "read", length)));
+}
+
 }  // namespace
 
 void export_fuse(Napi::Env env, Napi::Object exports) {
   exports.Set("cloneDevice", Napi::Function::New(env, clone_device, "cloneDevice"));
+  exports.Set("receiveRequest", Napi::Function::New(env, receive_request, "receiveRequest"));
   exports.Set("socketPair", Napi::Function::New(env, socket_pair, "socketPair"));
   exports.Set("receiveDescriptor", Napi::Function::New(env, receive_descriptor, "receiveDescriptor"));
 }

@@ -16,8 +16,6 @@ import {
   MAX_PAGES,
   MAX_READ,
   MAX_WRITE,
-  openIn,
-  openOut,
   readIn,
   statfsOut,
   VALID,
@@ -30,16 +28,13 @@ import { setUint64 } from "./uint64.js";
 
 const { EINVAL, EISDIR, ENOENT, ENOTDIR, ENXIO, EPROTO, EROFS } = constants.errno;
 
-/** The access mode in the flags of open(2), fcntl.h. */
-const O_ACCMODE = 3;
-
 const WANTED =
   initFlags.ASYNC_READ |
   initFlags.PARALLEL_DIROPS |
   initFlags.MAX_PAGES |
   initFlags.CACHE_SYMLINKS |
-  initFlags.DO_READDIRPLUS |
-  initFlags.READDIRPLUS_AUTO;
+  // For every listing: what lists names alone loses little, what looks at each thing is spared a request for each.
+  initFlags.DO_READDIRPLUS;
 
 /** Requests that the kernel may have under way unasked, such as read-ahead, and from where on it slows down. */
 const BACKGROUND = { max: 64, congestion: 48 } as const;
@@ -78,14 +73,6 @@ export function getattr(exchange: Exchange, node: Node, owner: Owner): number {
   setUint64(exchange.replyView, OUT + attrOut.attrValid, VALID);
   writeAttributes(exchange.replyView, OUT + attrOut.attr, node, owner);
   return attrOut.size;
-}
-
-/** `flags`: how the kernel may cache what is opened. */
-export function open(exchange: Exchange, flags: number): number {
-  if ((in32(exchange, openIn.flags) & O_ACCMODE) !== 0) return -EROFS;
-  clear(exchange, openOut.size);
-  exchange.replyView.setUint32(OUT + openOut.openFlags, flags, little);
-  return openOut.size;
 }
 
 export function read(exchange: Exchange, node: Node): number {

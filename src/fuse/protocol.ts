@@ -70,7 +70,6 @@ export const initOut = {
 export const initFlags = {
   ASYNC_READ: 1 << 0,
   DO_READDIRPLUS: 1 << 13,
-  READDIRPLUS_AUTO: 1 << 14,
   PARALLEL_DIROPS: 1 << 18,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
@@ -99,11 +98,6 @@ export const attr = {
 export const attrOut = { size: 104, attrValid: 0, attr: 16 } as const;
 /** fuse_entry_out */
 export const entryOut = { size: 128, nodeid: 0, entryValid: 16, attrValid: 24, attr: 40 } as const;
-
-/** fuse_open_in and fuse_open_out */
-export const openIn = { flags: 0 } as const;
-export const openOut = { size: 16, openFlags: 8 } as const;
-export const openFlags = { KEEP_CACHE: 1 << 1, CACHE_DIR: 1 << 3 } as const;
 
 /** fuse_read_in, for READ, READDIR and READDIRPLUS */
 export const readIn = { offset: 8, size: 16 } as const;

@@ -4,8 +4,8 @@ import type { Owner } from "./attributes.js";
 import { errnoOf } from "./errno.js";
 import { createExchange, type Exchange, finish } from "./exchange.js";
 import { createLister } from "./listing.js";
-import { getattr, init, lookup, lseek, open, read, readlink, statfs } from "./operations.js";
-import { inHeader, little, opcodes, openFlags, writingOpcodes } from "./protocol.js";
+import { getattr, init, lookup, lseek, read, readlink, statfs } from "./operations.js";
+import { inHeader, little, opcodes, writingOpcodes } from "./protocol.js";
 import { getUint64 } from "./uint64.js";
 
 export interface ServerOptions {
@@ -35,10 +35,10 @@ export function createServer(tree: Tree, { owner, onError }: ServerOptions): Ser
         return lookup(current, node, owner);
       case opcodes.GETATTR:
         return getattr(current, node, owner);
+      // Nothing is opened here. Told so once, the kernel asks no more, and keeps what it has read, of files and of directories.
       case opcodes.OPEN:
-        return open(current, openFlags.KEEP_CACHE);
       case opcodes.OPENDIR:
-        return open(current, openFlags.KEEP_CACHE | openFlags.CACHE_DIR);
+        return -ENOSYS;
       case opcodes.READDIR:
       case opcodes.READDIRPLUS:
         return node.kind === "directory" ? list(current, node, opcode === opcodes.READDIRPLUS) : -ENOTDIR;

@@ -1,5 +1,7 @@
-import { readSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { parentPort } from "node:worker_threads";
+import { type Binding, binding } from "../native/binding.js";
 import type { OpenedFile } from "../source/file.js";
 import { openView, type ViewRequest } from "../tree/view.js";
 import { systemCode } from "../util/errors.js";
@@ -27,25 +29,21 @@ function run({ view, files, owner, device }: WorkerTask): void {
   const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
   const server = createServer(tree, { owner, onError: errorTeller((text) => tell({ kind: "error", text })) });
   tell({ kind: "ready" });
-  serve(device, server);
+  if (!binding) throw new Error("the native addon is gone");
+  serve(binding, device, server);
   close();
 }
 
+/** Microseconds that a worker stays awake for the next request. A thread that sleeps is woken in some 10 to 40. With one processor it would only be in the way. */
+const PATIENCE = availableParallelism() > 1 ? 50 : 0;
+
 /** Reads requests and writes replies until the file system is unmounted. The thread sleeps in read(2); the kernel's queue is the scheduler. */
-function serve(device: number, server: Server): void {
+function serve(native: Binding, device: number, server: Server): void {
   const request = Buffer.allocUnsafeSlow(REQUEST_SIZE);
   const reply = Buffer.allocUnsafeSlow(outHeader.size + MAX_READ);
   for (;;) {
-    let length: number;
-    try {
-      length = readSync(device, request, 0, REQUEST_SIZE, null);
-    } catch (error) {
-      const code = systemCode(error);
-      if (code === "ENODEV") return;
-      // ENOENT: the request was interrupted before it could be read.
-      if (code === "ENOENT" || code === "EINTR" || code === "EAGAIN") continue;
-      throw error;
-    }
+    const length = native.receiveRequest(device, request, PATIENCE);
+    if (length < 0) return;
     const size = server(request, length, reply);
     if (size === 0) continue;
     try {

@@ -8,6 +8,11 @@ export interface Binding {
   unmount(target: string, detach: boolean): void;
   /** A second descriptor of the FUSE connection `device` with a queue of its own. */
   cloneDevice(device: number): number;
+  /**
+   * The length of the next FUSE request from `device`, which is then in `target`; -1 when the file system is gone. Waits for one: awake for `patience`
+   * microseconds (unless another thread does so already), then asleep.
+   */
+  receiveRequest(device: number, target: Uint8Array, patience: number): number;
   /** A connected pair of sockets. */
   socketPair(): [ours: number, theirs: number];
   /** The descriptor sent over `socket`, or -1 if it was closed without one. */

@@ -69,19 +69,17 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
   // A file is read in many requests: where its pieces are is looked up once.
   const recent = new LRUCache<number, Node>({ max: RECENT_NODES });
 
+  // Written out: there may be hundreds of thousands, and objects of one shape made in one go cost least.
   function nodeOf(item: Item): Node {
-    const { kind, links, uid, gid } = item;
-    const base = { id: appearance.first + item.id, modified: item.modified ?? appearance.modified, links, uid, gid };
-    switch (kind) {
-      case "directory":
-        return directoryOf(item);
-      case "file":
-        return { ...base, kind, mode: item.mode ?? appearance.mode, file: fileOf(item) };
-      case "symlink":
-        return { ...base, kind, mode: 0o777, target: item.target ?? "" };
-      default:
-        return { ...base, kind, mode: item.mode ?? appearance.mode, device: item.device };
-    }
+    const { kind, links, uid, gid, device } = item;
+    if (kind === "directory") return directoryOf(item);
+    const id = appearance.first + item.id;
+    const modified = item.modified ?? appearance.modified;
+    if (kind === "symlink") return { kind, id, mode: 0o777, modified, uid, gid, links, target: item.target ?? "" };
+    const mode = item.mode ?? appearance.mode;
+    return kind === "file"
+      ? { kind, id, mode, modified, uid, gid, links, file: new ContainerFile(item) }
+      : { kind, id, mode, modified, uid, gid, links, device };
   }
 
   function directoryOf(item: Item): DirectoryNode {
@@ -104,15 +102,32 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
     };
   }
 
-  function fileOf({ id, size }: Item): FlatFile {
-    let content: Content | undefined;
-    const mapped = (): Mapped => onDisk((content ??= container.content(id)), disk, layer);
-    return {
-      size,
-      read: (target, offset) => readDisk(mapped(), target, offset, cache),
-      locate: (offset, length): Located => locate(mapped(), offset, length),
-      allocated: () => size,
-    };
+  /** Where the file lies is looked up when it is first read. */
+  class ContainerFile implements FlatFile {
+    readonly size: number;
+    readonly #id: number;
+    #mapped: Mapped | undefined;
+
+    constructor({ id, size }: Item) {
+      this.size = size;
+      this.#id = id;
+    }
+
+    read(target: Uint8Array, offset: number): void {
+      readDisk(this.#where(), target, offset, cache);
+    }
+
+    locate(offset: number, length: number): Located {
+      return locate(this.#where(), offset, length);
+    }
+
+    allocated(): number {
+      return this.size;
+    }
+
+    #where(): Mapped {
+      return (this.#mapped ??= onDisk(container.content(this.#id), disk, layer));
+    }
   }
 
   return {

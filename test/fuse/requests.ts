@@ -61,13 +61,6 @@ export function lseekBody(offset: number, whence: number): Buffer {
   return body;
 }
 
-/** fuse_open_in */
-export function openBody(flags: number): Buffer {
-  const body = Buffer.alloc(8);
-  body.writeUInt32LE(flags, 0);
-  return body;
-}
-
 export interface Reply {
   readonly unique: bigint;
   /** A positive errno, 0 if there is none. */

@@ -140,13 +140,18 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, session
     return { ...attributesOf(self, rock), id: directoryId(position), kind: "directory", size: self.section.size };
   };
 
+  // Written out: there may be hundreds of thousands, and objects of one shape made in one go cost least.
   const fileItem = (record: DirectoryRecord, rock: RockRidge, size: number): Item => ({
-    ...attributesOf(record, rock),
     id: fileId(record.position),
     kind: kindOf(rock.mode),
+    mode: rock.mode === undefined ? undefined : rock.mode & 0o7777,
+    uid: rock.uid,
+    gid: rock.gid,
+    links: rock.links,
+    modified: rock.modified ?? record.recorded,
     size: rock.packed?.size ?? size,
-    ...(rock.target !== undefined && { target: rock.target }),
-    ...(rock.device && { device: rock.device }),
+    target: rock.target,
+    device: rock.device,
   });
 
   function list(id: number): ReadonlyMap<string, Item> {
@@ -253,16 +258,17 @@ function attributesOf(record: DirectoryRecord, rock: RockRidge): Pick<Item, "mod
 }
 
 /** From the file type in st_mode (RRIP 4.1.1). */
+const kinds: Record<number, ItemKind> = {
+  1: "fifo",
+  2: "character device",
+  4: "directory",
+  6: "block device",
+  8: "file",
+  10: "symlink",
+  12: "socket",
+};
+
 function kindOf(mode: number | undefined): ItemKind {
-  const kinds: Record<number, ItemKind> = {
-    1: "fifo",
-    2: "character device",
-    4: "directory",
-    6: "block device",
-    8: "file",
-    10: "symlink",
-    12: "socket",
-  };
   return mode === undefined ? "file" : (kinds[(mode >>> 12) & 15] ?? "file");
 }
 
