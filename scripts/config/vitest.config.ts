@@ -4,7 +4,7 @@ export default defineConfig({
   root: new URL("../..", import.meta.url).pathname,
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/open-fuse.ts"],
+    globalSetup: ["test/support/open-fuse.ts", "test/support/own-cache.ts"],
     pool: "forks",
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -6,6 +6,8 @@ export interface Io {
   err(text: string): void;
   /** Whether a person looks at standard output, rather than a program or a file. */
   readonly terminal: boolean;
+  /** The same of standard error. */
+  readonly errTerminal: boolean;
   /** Whether colours are welcome. */
   readonly color: boolean;
   /** Characters that fit into a line. */

@@ -1,5 +1,6 @@
 // The daemon: started by warm.ts, gets its wish over the IPC channel, tells there whether the mount stands, and serves until it is gone.
 import { dismissWorker, warmWorker } from "../fuse/pool.js";
+import type { Progress } from "../disk/unpack.js";
 import { ImageError, UserError } from "../util/errors.js";
 import type { DaemonMessage } from "./start.js";
 import type { MountWish } from "./wish.js";
@@ -12,7 +13,7 @@ process.once("disconnect", leave);
 try {
   const wanted = new Promise<MountWish>((resolve) => process.once("message", resolve));
   const [{ serve }, wish] = await Promise.all([import("./serve.js"), wanted]);
-  const { record, ended } = await serve(wish);
+  const { record, ended } = await serve(wish, tellProgress());
   await dismissWorker();
   process.title = `flatmount ${wish.image}`;
   process.chdir("/");
@@ -23,6 +24,18 @@ try {
   process.exitCode = 1;
   if (process.connected) tell({ kind: "failed", ...describe(error) });
   await dismissWorker();
+}
+
+/** At most this often, in milliseconds. */
+const PROGRESS_INTERVAL = 100;
+
+function tellProgress(): Progress {
+  let last = 0;
+  return (step) => {
+    if (Date.now() - last < PROGRESS_INTERVAL) return;
+    last = Date.now();
+    process.send?.({ kind: "progress", ...step } satisfies DaemonMessage);
+  };
 }
 
 function tell(message: DaemonMessage): void {

@@ -1,11 +1,13 @@
 import { rmSync } from "node:fs";
 import { type ErrorCode, ImageError, UserError } from "../util/errors.js";
+import type { Progress } from "../disk/unpack.js";
 import type { MountRecord } from "./state.js";
 import { takeDaemon } from "./warm.js";
 import type { MountWish } from "./wish.js";
 
-/** What the daemon tells its parent, once. */
+/** What the daemon tells its parent: perhaps how far it is, then once how it ended. */
 export type DaemonMessage =
+  | ({ readonly kind: "progress" } & Parameters<Progress>[0])
   | { readonly kind: "ready"; readonly record: MountRecord }
   | {
       readonly kind: "failed";
@@ -18,12 +20,20 @@ export type DaemonMessage =
     };
 
 /** Starts a daemon for the mount and returns when the view is readable. Throws what the daemon could not do. */
-export async function startDaemon(wish: MountWish): Promise<MountRecord> {
+export async function startDaemon(wish: MountWish, progress: Progress): Promise<MountRecord> {
   const { child: daemon, log } = takeDaemon();
+  // It may be reading through a file for minutes, and hears nothing meanwhile but what ends it.
+  const stop = () => {
+    daemon.kill();
+    rmSync(log, { force: true });
+    process.exit(1);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
   try {
     return await new Promise<MountRecord>((resolve, reject) => {
-      daemon.once("message", (message: DaemonMessage) => {
-        if (message.kind === "ready") resolve(message.record);
+      daemon.on("message", (message: DaemonMessage) => {
+        if (message.kind === "progress") progress(message);
+        else if (message.kind === "ready") resolve(message.record);
         else reject(failure(message));
       });
       daemon.send({ ...wish, log } satisfies MountWish, (error) => {
@@ -38,6 +48,7 @@ export async function startDaemon(wish: MountWish): Promise<MountRecord> {
     rmSync(log, { force: true });
     throw error;
   } finally {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, stop);
     daemon.removeAllListeners();
     if (daemon.connected) daemon.disconnect();
     daemon.unref();

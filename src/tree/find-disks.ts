@@ -17,12 +17,11 @@ const LOOKS_LIMIT = 256;
 /** Files that hold no disk whatever they begin with, and are many in archives. */
 const otherFiles =
   /\.(?:txt|md|xml|ovf|mf|cert|json|sh|conf|log|vmx|nvram|sha\d+|asc|sig|html?|pdf|png|jpe?g|c|h|js|py|so|deb|rpm|vmem|vmsn|vmss)$/i;
-/** Firmware has such names as well: only what is in the file tells. */
-const ambiguous = [".bin"];
 /** May hold disks: where they are few, they are looked into. */
 const archiveName = /\.(?:tar|tgz|txz|tbz2?|tzst|box)$/i;
 const ARCHIVES_LIMIT = 8;
-const SMALLEST_DISK = 16 * 1024;
+/** Less is firmware or a boot sector. */
+const SMALLEST_RAW = 16 * 1024;
 const kernelName = /^(?:.*[-_.])?(?:vmlinu[xz]|bzimage|aki)(?:[-_.].*)?$|\.aki$/i;
 const ramdiskName = /^(?:.*[-_.])?(?:initrd|initramfs|ramdisk|ari)(?:[-_.].*)?$|\.ari$/i;
 
@@ -64,11 +63,18 @@ function* filesIn(container: Container): Generator<Found> {
 
 function hasImageName({ path, size }: Found): boolean {
   const name = innerName(posix.basename(path)).toLowerCase();
-  const extension = [...imageExtensions, ".ova", ".ovf", ".ami"].find((each) => name.endsWith(each));
-  return extension !== undefined && size >= SMALLEST_DISK;
+  const endsWithOne = (extensions: readonly string[]) => extensions.some((extension) => name.endsWith(extension));
+  return endsWithOne(ownExtensions) || (endsWithOne(rawExtensions) && size >= SMALLEST_RAW);
 }
 
-const imageExtensions = drivers.flatMap(({ extensions }) => extensions).filter((extension) => !ambiguous.includes(extension));
+const rawExtensions = [...raw.extensions.filter((extension) => extension !== ".bin"), ".ami"];
+const ownExtensions = [
+  ...drivers
+    .flatMap((driver) => (driver === raw ? [] : driver.extensions))
+    .filter((extension) => !(raw.extensions as readonly string[]).includes(extension)),
+  ".ova",
+  ".ovf",
+];
 
 function looksLikeImage(members: Members, path: string): boolean {
   const source = members.open(path);

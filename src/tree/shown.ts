@@ -159,6 +159,7 @@ function showDisks(
         continue;
       }
       // An archive among others, with no disk in it.
+      failures.push(...one.description.notes.map((note) => `${member.path}: ${note}`));
       one.close();
       around.shown.length = before;
     } catch (error) {

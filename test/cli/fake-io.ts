@@ -13,6 +13,7 @@ export function fakeIo(given: Partial<Pick<Io, "terminal" | "color" | "columns">
   const pieces: Buffer[] = [];
   return {
     terminal: false,
+    errTerminal: false,
     color: false,
     columns: 80,
     ...given,

@@ -40,11 +40,12 @@ describe("the options", () => {
   test("none", async () => {
     const options = await optionsOf(["image"]);
     expect(options).toEqual({});
-    expect(Object.values(openOptionsOf(options)).filter((value) => value !== undefined)).toEqual([]);
+    const given = Object.entries(openOptionsOf(options)).filter(([, value]) => value !== undefined);
+    expect(given.map(([name]) => name)).toEqual(["cacheFolder"]);
   });
 
   test("all of them", async () => {
-    const path = write({ a: noise(1, 10), b: noise(2, 10), "s/x": noise(3, 10), "t/x": noise(3, 10) });
+    const path = write({ a: Buffer.from("secret\r\nmore\n"), b: noise(2, 10), "s/x": noise(3, 10), "t/x": noise(3, 10) });
     const home = dirname(path);
     const words = [
       "-f",
@@ -60,6 +61,14 @@ describe("the options", () => {
       "64K",
       "--sector-size",
       "4K",
+      "--names",
+      "joliet",
+      "--session",
+      "2",
+      "--password-file",
+      path,
+      "--key-file",
+      path,
     ];
     const lists = { "--allow": ["s", "t"], "--search": ["t", "s"], "--parent": ["a", "b"], "--part": ["b", "a"] };
     const given = Object.entries(lists).flatMap(([name, values]) =>
@@ -73,6 +82,11 @@ describe("the options", () => {
       degraded: true,
       window: { offset: 512, size: 65_536 },
       sectorSize: 4096,
+      names: "joliet",
+      session: 2,
+      passwords: ["secret"],
+      privateKey: "secret\r\nmore\n",
+      cacheFolder: join(process.env["XDG_CACHE_HOME"] ?? "", "flatmount"),
       allow: under(["s", "t"]),
       search: under(["t", "s"]),
       parents: under(["a", "b"]),
@@ -108,6 +122,10 @@ describe("the options", () => {
     ["--search", "/nowhere"],
     ["--parent", "/nowhere"],
     ["--part", "/nowhere"],
+    ["--names", "long"],
+    ["--session", "0"],
+    ["--password-file", "/nowhere"],
+    ["--key-file", "/nowhere"],
   ])("%s %s is wrong usage", async (...words) => {
     expect(await usageError(["image", ...words])).toBe("commander.invalidArgument");
   });

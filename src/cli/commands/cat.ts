@@ -1,11 +1,11 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import type { FlatFile } from "../../tree/node.js";
-import { openView } from "../../tree/view.js";
 import { ImageError, systemCode, UserError } from "../../util/errors.js";
 import { printable, quote } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { sizeArgument, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { type Found, findNode, namesIn } from "../view-path.js";
+import { viewOf } from "../viewing.js";
 
 export function catCommand(io: Io) {
   return withReadingOptions(
@@ -22,7 +22,7 @@ export function catCommand(io: Io) {
     .addHelpText("after", help)
     .action((image, path, { offset = 0, length, force, imageOffset, imageSize, ...options }) => {
       const opening = openOptionsOf({ ...options, offset: imageOffset, size: imageSize });
-      const view = openView({ image, options: opening, root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
+      const view = viewOf(io, image, opening, CACHE_LIMIT);
       try {
         const { name, file } = fileAt(findNode(view.tree, path));
         if (offset > file.size) throw new UserError(`the offset ${offset} is behind the end of ${name}, which has ${file.size} bytes`);

@@ -1,12 +1,13 @@
 import { Command } from "@commander-js/extra-typings";
 import type { DiskDescription } from "../../disk/describe.js";
-import { openView, type ViewRequest } from "../../tree/view.js";
+import type { ViewRequest } from "../../tree/view.js";
 import { formatSize } from "../../util/size.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { alignColumns } from "../table.js";
+import { viewOf } from "../viewing.js";
 
 export function infoCommand(io: Io) {
   return withReadingOptions(
@@ -20,7 +21,7 @@ export function infoCommand(io: Io) {
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action((image, { json, ...options }) => {
-      const description = describe(image, openOptionsOf(options));
+      const description = describe(io, image, openOptionsOf(options));
       if (json) writeJson(io, description);
       else writeLines(io, infoLines(description));
     });
@@ -38,8 +39,8 @@ Examples:
 /** Memory for the few blocks that a partition table is in. */
 const CACHE_LIMIT = 4 * 2 ** 20;
 
-function describe(image: string, options: ViewRequest["options"]): DiskDescription {
-  const view = openView({ image, options, root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
+function describe(io: Io, image: string, options: ViewRequest["options"]): DiskDescription {
+  const view = viewOf(io, image, options, CACHE_LIMIT);
   try {
     return view.description;
   } finally {

@@ -1,11 +1,11 @@
 import { Command } from "@commander-js/extra-typings";
 import type { DirectoryNode, Node } from "../../tree/node.js";
-import { openView } from "../../tree/view.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
 import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { findNode, shownName } from "../view-path.js";
+import { viewOf } from "../viewing.js";
 
 export function lsCommand(io: Io) {
   return withReadingOptions(
@@ -20,7 +20,7 @@ export function lsCommand(io: Io) {
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action((image, path, { json, long, recursive, ...options }) => {
-      const view = openView({ image, options: openOptionsOf(options), root: "directory", mode: 0o444, cacheLimit: CACHE_LIMIT });
+      const view = viewOf(io, image, openOptionsOf(options), CACHE_LIMIT);
       try {
         const { node, path: found } = findNode(view.tree, path);
         const items = node.kind === "directory" ? itemsIn(node, "", recursive === true) : [{ path: found, node }];

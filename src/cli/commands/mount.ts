@@ -8,6 +8,7 @@ import { transportNames } from "../../fuse/transport.js";
 import { formatSize } from "../../util/size.js";
 import type { Io } from "../io.js";
 import { type MountOptions, parseId, parseMode, parseMountOptions } from "../mount-options.js";
+import { createProgressBar } from "../progress.js";
 import { jsonOption, sizeArgument, openOptionsOf, withReadingOptions } from "../reading-options.js";
 
 const DEFAULT_CACHE = 32 * 2 ** 20;
@@ -43,13 +44,15 @@ export function mountCommand(io: Io) {
     .action(async (image, mountpoint, { o, json, foreground, ...given }) => {
       const wish = wishOf(image, mountpoint, joinOptions(given, o ?? {}));
       const tell = (record: MountRecord) => io.out(json ? `${JSON.stringify(record)}\n` : describe(image, record));
+      const bar = createProgressBar(io, "reading through");
       if (!foreground) {
-        tell(await startDaemon(wish));
+        const record = await startDaemon(wish, bar.step).finally(bar.end);
+        tell(record);
         return;
       }
       // Only here is the whole reader needed in this process.
       const { serve } = await import("../../daemon/serve.js");
-      const { record, ended } = await serve(wish);
+      const { record, ended } = await serve(wish, bar.step).finally(bar.end);
       tell(record);
       await ended;
     });
