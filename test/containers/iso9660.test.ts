@@ -45,6 +45,7 @@ describe.skipIf(!requireProgram("xorriso") || !requireProgram("genisoimage"))("d
     { by: genisoimage, options: ["-R"] },
     { by: genisoimage, options: ["-R", "-J", "-joliet-long", "-iso-level", "4"] },
     { by: genisoimage, options: ["-R", "-udf"] },
+    { by: genisoimage, options: ["-R", "-XA"] },
   ])("$by with $options: Rock Ridge as it was written", ({ by, options }) => {
     const image = made(by, ...options);
     const found = listIso(image, everything);
