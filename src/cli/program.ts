@@ -12,6 +12,7 @@ const commands: Readonly<Record<CommandName, (io: Io) => Promise<CommandUnknownO
   map: async (io) => (await import("./commands/map.js")).mapCommand(io),
   ls: async (io) => (await import("./commands/ls.js")).lsCommand(io),
   cat: async (io) => (await import("./commands/cat.js")).catCommand(io),
+  check: async (io) => (await import("./commands/check.js")).checkCommand(io),
   formats: async (io) => (await import("./commands/formats.js")).formatsCommand(io),
   doctor: async (io) => (await import("./commands/doctor.js")).doctorCommand(io),
 };

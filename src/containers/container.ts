@@ -51,8 +51,25 @@ export interface Container {
   /** What machines boot from: named pieces of the disk, `position` and `size` in bytes; they lie in it. */
   readonly bootImages?: readonly { readonly name: string; readonly position: number; readonly size: number }[];
   facts(): ContainerFacts;
+  /** Compares what it holds with what it says of that, such as digests; reads all of it. Absent where it says nothing. */
+  check?(progress: CheckProgress): readonly Finding[];
   /** Closes what it opened itself, if it did. */
   close?(): void;
+}
+
+/** How far a check is, in bytes of all that is to be read. */
+export type CheckProgress = (step: { readonly file: string; readonly done: number; readonly size: number }) => void;
+
+/** One thing that a check found out. */
+export interface Finding {
+  /** What it is about: a file of the container, or the image. */
+  readonly file: string;
+  /** Short and always the same for the same matter, such as `digest differs`. */
+  readonly kind: string;
+  /** `error`: it is damaged, or not what it says. `warning`: others may refuse it, or something could not be told. */
+  readonly severity: "ok" | "note" | "warning" | "error";
+  /** What is the matter, to follow the file's name; no full stop. */
+  readonly message: string;
 }
 
 export interface ContainerFacts {

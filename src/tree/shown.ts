@@ -5,6 +5,7 @@ import { type DiskDescription, describeDisk, type MemberDescription } from "../d
 import { type Members, type OpenedMember, openMember } from "../disk/members.js";
 import type { OpenedDisk } from "../disk/open.js";
 import { type PartitionTable, readPartitions } from "../disk/partitions/read.js";
+import type { Layer } from "../formats/driver.js";
 import { ImageError } from "../util/errors.js";
 import { explain } from "../util/explain.js";
 import { harmlessJson } from "../util/text.js";
@@ -35,6 +36,11 @@ export interface Shown {
   /** The disk; undefined for a package of files, unless it holds one disk. */
   readonly disk: FlatFile | undefined;
   readonly description: DiskDescription;
+  /** What stands behind it, for checks. */
+  readonly layer: Layer;
+  readonly container: Container | undefined;
+  /** The disks in it. */
+  readonly disks: readonly ShownMember[];
   /** By its number among this image's. */
   node(id: number): Node | undefined;
   close(): void;
@@ -115,6 +121,9 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
     root,
     disk: flat ?? only?.shown.disk,
     description,
+    layer,
+    container,
+    disks: inner.disks,
     node: (id) => (id < ids.item ? own.get(first + id) : contents?.node(id - ids.item)),
     close() {
       for (const { shown: one } of inner.disks) one.close();
@@ -126,7 +135,8 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
   return self;
 }
 
-interface ShownMember {
+/** A disk in a container. */
+export interface ShownMember {
   readonly member: MemberDisk;
   readonly shown: Shown;
 }
@@ -238,6 +248,11 @@ const placeholder: Shown = {
   get description(): never {
     throw new Error("not laid out yet");
   },
+  get layer(): never {
+    throw new Error("not laid out yet");
+  },
+  container: undefined,
+  disks: [],
   node: () => undefined,
   close: () => undefined,
 };

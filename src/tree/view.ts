@@ -23,6 +23,8 @@ export interface ViewRequest {
 export interface View {
   readonly tree: Tree;
   readonly disk: OpenedDisk;
+  /** What the tree was made from. */
+  readonly shown: Shown;
   /** What `info --json` prints. */
   readonly description: DiskDescription;
   /** Closes every file. */
@@ -38,7 +40,7 @@ export function openView(request: ViewRequest, progress?: Progress): View {
     const modified = Math.max(0, ...disk.files.map((file) => file.modified));
     const top = show(disk, { mode, modified, options, cache: createBlockCache(request.cacheLimit), shown });
     const tree = root === "file" ? fileTree(top, { mode, modified }) : treeOf(shown);
-    return { tree, disk, description: top.description, close: () => top.close() };
+    return { tree, disk, shown: top, description: top.description, close: () => top.close() };
   } catch (error) {
     if (shown[0]) shown[0].close();
     else disk.close();
