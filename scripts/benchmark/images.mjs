@@ -1,6 +1,6 @@
 // The images to read: made once from files of this machine, kept in a cache folder.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { run } from "./processes.mjs";
 
@@ -12,6 +12,7 @@ import { run } from "./processes.mjs";
  * @property {string} format As QEMU calls it.
  * @property {string} image
  * @property {string | undefined} flat The same disk as a plain file; undefined where it would be too large.
+ * @property {{ readonly entries: number, readonly probe: string }} [tree] Of a container whose files are shown: how many there are, and one of `size` bytes.
  */
 
 const MIB = 2 ** 20;
@@ -49,7 +50,23 @@ const sparse = {
   "sparse-vhdx": { format: "vhdx", options: [], size: 64 * TIB, title: "VHDX, sparse, 64 TiB" },
 };
 
-export const caseNames = [...Object.keys(kinds), ...Object.keys(sparse)];
+/**
+ * Containers with very many files: format for the peers, and what makes them from a folder.
+ * @type {Readonly<Record<string, { format: string, title: string, make: (folder: string, path: string) => readonly string[] }>>}
+ */
+const trees = {
+  "iso-tree": {
+    format: "iso",
+    title: "ISO 9660 with Rock Ridge and Joliet, 100 000 files",
+    make: (folder, path) => ["genisoimage", "-quiet", "-R", "-J", "-o", path, folder],
+  },
+  "tar-tree": { format: "tar", title: "tar, 100 000 files", make: (folder, path) => ["tar", "-cf", path, "-C", folder, "."] },
+};
+
+const FOLDERS = 100;
+const FILES = 1000;
+
+export const caseNames = [...Object.keys(kinds), ...Object.keys(sparse), ...Object.keys(trees)];
 
 /**
  * Makes what is missing.
@@ -63,7 +80,9 @@ export async function prepareCases(cache, { quick, size = quick ? 256 * MIB : 2 
   const cases = [];
   for (const name of only) {
     const thin = sparse[name];
-    if (thin) cases.push(await sparseCase(cache, name, thin));
+    const tree = trees[name];
+    if (tree) cases.push(await treeCase(cache, name, tree));
+    else if (thin) cases.push(await sparseCase(cache, name, thin));
     else cases.push(await contentCase(cache, name, size));
   }
   return cases;
@@ -103,6 +122,30 @@ async function sparseCase(cache, name, { format, options, size, title }) {
     await run(["qemu-io", "-f", format, ...writes.flat(), path]);
   });
   return { name, title: `${title}, 64 MiB of it written`, size, format, image, flat: undefined };
+}
+
+/**
+ * @param {string} cache
+ * @param {string} name
+ * @param {(typeof trees)[string]} kind
+ * @returns {Promise<Case>}
+ */
+async function treeCase(cache, name, { format, title, make }) {
+  const size = 2000;
+  const fileName = (/** @type {number} */ index) => `some-file-name-${String(index).padStart(4, "0")}.txt`;
+  const folderName = (/** @type {number} */ index) => `folder-${String(index).padStart(3, "0")}`;
+  const image = await once(join(cache, `${name}.${format}`), async (path) => {
+    const folder = `${path}.tree`;
+    for (let outer = 0; outer < FOLDERS; outer += 1) {
+      mkdirSync(join(folder, folderName(outer)), { recursive: true });
+      for (let inner = 0; inner < FILES; inner += 1) {
+        writeFileSync(join(folder, folderName(outer), fileName(inner)), Buffer.alloc(inner === 0 ? size : (inner * 37) % 4000, "x"));
+      }
+    }
+    await run(make(folder, path), { seconds: 600 });
+  });
+  const probe = join(folderName(0), fileName(0));
+  return { name, title, size, format, image, flat: undefined, tree: { entries: FOLDERS * (FILES + 1) + 1, probe } };
 }
 
 /** A tar archive of the machine's own programs and libraries, cut at `size`: neither random nor empty, and compresses like a system disk. */

@@ -83,7 +83,8 @@ async function measureCase(sample, chosen, { samples, seconds }) {
   /** @type {import("./report.mjs").CaseResult} */
   const result = { name: sample.name, title: sample.title, peers: {} };
   const able = chosen.filter(
-    ({ formats, command }) => (formats?.includes(sample.format) ?? true) && (command ?? sample.flat) !== undefined,
+    ({ formats, command, tree }) =>
+      (formats?.includes(sample.format) ?? true) && (command ?? sample.flat) !== undefined && (!sample.tree || tree !== undefined),
   );
   for (const { name } of able) result.peers[name] = { values: {}, failure: undefined };
 

@@ -16,6 +16,9 @@ export const measures = /** @satisfies {Readonly<Record<string, Measure>>} */ ({
   sequentialWarm: { name: "sequential, warm", unit: "MB/s", moreIsBetter: true },
   random1: { name: "random 4 KiB, depth 1", unit: "IOPS", moreIsBetter: true },
   random16: { name: "random 4 KiB, depth 16", unit: "IOPS", moreIsBetter: true },
+  find: { name: "find, cold", unit: "entries/s", moreIsBetter: true },
+  findAgain: { name: "find, again", unit: "entries/s", moreIsBetter: true },
+  tar: { name: "tar c", unit: "entries/s", moreIsBetter: true },
   firstByte: { name: "mount to first byte", unit: "ms", moreIsBetter: false },
   info: { name: "info", unit: "ms", moreIsBetter: false },
   memory: { name: "resident memory", unit: "MiB", moreIsBetter: false },
@@ -24,6 +27,12 @@ export const measures = /** @satisfies {Readonly<Record<string, Measure>>} */ ({
 
 /** Bytes. A run during which more than this came from disks measured a disk, not a program: the kernel had dropped pages of the image. */
 const DISK_LIMIT = 16 * 2 ** 20;
+
+const FIND = 'find "$1" | wc -l';
+const TAR = 'tar -cf - -C "$1" . | cat >/dev/null';
+
+/** Seconds. A program that takes longer for a tree is not measured. */
+const TREE_LIMIT = 300;
 
 /** How often such a run is taken again before it counts as it is. */
 const REPEATS = 2;
@@ -57,6 +66,18 @@ export async function takeSample(peer, sample, seconds) {
   };
 
   if (peer.info) add(values, { info: await milliseconds(peer.info(sample.image)) });
+  const { tree } = sample;
+  if (tree) {
+    const rate = async (/** @type {string} */ script, /** @type {string} */ root) => {
+      const begin = performance.now();
+      // Through a pipe: tar reads no content for /dev/null.
+      await run(["bash", "-c", script, "bash", root], { seconds: TREE_LIMIT });
+      return tree.entries / ((performance.now() - begin) / 1000);
+    };
+    await inView(async ({ root }) => ({ find: await rate(FIND, root), findAgain: await rate(FIND, root) }));
+    await inView(async ({ root }) => ({ tar: await rate(TAR, root) }));
+    return values;
+  }
   if (!sample.flat) {
     // So many that every table of a large disk is wanted at some time.
     await inView(async ({ file }) => ({ random16: await random(file, sample.size, 16, 60, 100_000) }));

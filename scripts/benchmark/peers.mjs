@@ -10,6 +10,7 @@ import { versionOf } from "./processes.mjs";
  * @property {string | undefined} version Undefined if it is not installed.
  * @property {"directory" | "file"} mountpoint What it mounts over.
  * @property {string} disk Name of the flat disk below the mount point; empty where that is the disk.
+ * @property {string} [tree] Where below the mount point the files of a container are; absent if it shows none.
  * @property {readonly string[]} [formats] What it reads, as QEMU calls it; everything without.
  * @property {(image: string, mountpoint: string, format: string) => readonly string[]} [command] Absent for the plain file.
  * @property {((mountpoint: string) => readonly string[]) | "terminate"} [stop]
@@ -27,6 +28,7 @@ export const peers = [
     version,
     mountpoint: "directory",
     disk: "disk.raw",
+    tree: "files",
     command: (image, mountpoint) => [...flatmount, "mount", image, mountpoint],
     stop: (mountpoint) => [...flatmount, "umount", mountpoint],
     info: (image) => [...flatmount, "info", image],
@@ -97,6 +99,26 @@ export const peers = [
       image,
       "]",
     ],
+    stop: umount,
+  },
+  {
+    name: "fuseiso",
+    version: versionOf(["fuseiso", "-h"]),
+    mountpoint: "directory",
+    disk: "",
+    tree: "",
+    formats: ["iso"],
+    command: (image, mountpoint) => ["fuseiso", image, mountpoint],
+    stop: umount,
+  },
+  {
+    name: "archivemount",
+    version: versionOf(["archivemount", "-V"]),
+    mountpoint: "directory",
+    disk: "",
+    tree: "",
+    formats: ["iso", "tar"],
+    command: (image, mountpoint) => ["archivemount", "-o", "readonly", image, mountpoint],
     stop: umount,
   },
   {

@@ -95,6 +95,7 @@ export function asMarkdown(machine, results, { samples, command }) {
     "- Random reads: `fio`, 4 KiB, psync, 1 and 16 jobs, each block read once, each run on a fresh mount.",
     "- Mount to first byte: from the start of the command until 512 bytes of the disk were read. `info`: of `flatmount info`, `qemu-img info`, `qcowinfo`.",
     "- Resident memory: of all processes that serve the mount, after the run with 16 jobs; shared pages count in each.",
+    "- `find` and `tar -c` of all files of a container; *cold* on a fresh mount, *again* with what the kernel keeps.",
     "- `plain-file` is the same disk as a file, not mounted at all: the ceiling.",
     "",
     ...results.flatMap((result) => [

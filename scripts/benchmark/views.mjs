@@ -10,6 +10,7 @@ import { marked, run, sleep, start } from "./processes.mjs";
 /**
  * @typedef {object} View
  * @property {string} file The flat disk.
+ * @property {string} root Where the files of a container are.
  * @property {string} mark Of the processes that serve it.
  * @property {number} firstByte Milliseconds from the start of the program to the first 512 bytes of the disk.
  * @property {() => Promise<void>} stop
@@ -26,14 +27,15 @@ const active = new Map();
  * @param {import("./images.mjs").Case} sample
  * @returns {Promise<View>}
  */
-export async function openView(peer, { image, flat, size, format }) {
-  if (!peer.command) return { file: flat ?? image, mark: "", firstByte: Number.NaN, stop: async () => undefined };
+export async function openView(peer, { image, flat, size, format, tree }) {
+  if (!peer.command) return { file: flat ?? image, root: "", mark: "", firstByte: Number.NaN, stop: async () => undefined };
   const mark = randomUUID();
   const directory = mkdtempSync(join(tmpdir(), "flatmount-bench-"));
   const mountpoint = join(directory, "view");
   if (peer.mountpoint === "file") writeFileSync(mountpoint, "");
   else mkdirSync(mountpoint);
-  const file = join(mountpoint, peer.disk);
+  const root = join(mountpoint, peer.tree ?? "");
+  const file = tree ? join(root, tree.probe) : join(mountpoint, peer.disk);
   active.set(mark, { mountpoint, directory });
 
   const deadline = new Promise((resolve) => setTimeout(() => resolve(false), START_LIMIT).unref());
@@ -47,7 +49,7 @@ export async function openView(peer, { image, flat, size, format }) {
       await sleep(0.5);
     }
     const firstByte = performance.now() - begin;
-    return { file, mark, firstByte, stop: () => close(peer, server, mark, mountpoint) };
+    return { file, root, mark, firstByte, stop: () => close(peer, server, mark, mountpoint) };
   } catch (error) {
     takeAway(mark);
     throw error;
