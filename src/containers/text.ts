@@ -2,7 +2,7 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Names in containers are bytes: UTF-8 where they are that, else Latin-1, so that every one can be shown and opened. */
 export function decodeText(content: Uint8Array): string {
-  if (isAscii(content)) return Buffer.from(content.buffer, content.byteOffset, content.length).latin1Slice();
+  if (isAscii(content)) return Buffer.from(content.buffer, content.byteOffset, content.length).toString("latin1");
   try {
     return strict.decode(content);
   } catch {

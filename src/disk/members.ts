@@ -7,7 +7,7 @@ import { ImageError } from "../util/errors.js";
 import { quote } from "../util/text.js";
 import { chooseDriver, readEnds } from "./choose.js";
 import type { Finding } from "./parents.js";
-import { has, missingLayer } from "./parents.js";
+import { missingLayer, oneOf } from "./parents.js";
 import { innerName, type Unpacked, type Unpacker } from "./unpack.js";
 
 /** The files among which an image lies that is itself stored in a container. Paths are names joined by `/`. */
@@ -107,23 +107,21 @@ export function openMember(members: Members, path: string, unpacker: Unpacker, k
   }
 
   function findParent(own: string, wish: ParentWish, ancestors: readonly string[]): { found: string; finding: Finding } {
-    const { identity } = wish;
+    const { identities } = wish;
     if (options.parent !== undefined && ancestors.length === 1) return { found: options.parent, finding: { place: "declared" } };
     for (const candidate of wish.names.flatMap((name) => pathsFor(own, name))) {
-      const identities = identitiesOf(candidate);
-      if (!identities) continue;
-      if (!identity) return { found: candidate, finding: { place: "declared" } };
-      if (has(identities, identity)) return { found: candidate, finding: { place: "declared", identity, matches: true } };
+      const written = identitiesOf(candidate);
+      if (!written) continue;
+      if (!identities) return { found: candidate, finding: { place: "declared" } };
+      const identity = oneOf(identities, written);
+      if (identity) return { found: candidate, finding: { place: "declared", identity, matches: true } };
     }
-    const found = identity && [...firstOf(members.beside(own), SCAN_LIMIT)].find((each) => each !== own && isIt(each, identity));
-    if (identity && found !== undefined) return { found, finding: { place: "identity", identity, matches: true } };
-    throw new ImageError("PART_MISSING", `its parent ${quote(wish.names[0] ?? identity?.value ?? "")} is missing in the container`, {
-      file: own,
-    });
-  }
-
-  function isIt(candidate: string, identity: Identity): boolean {
-    return has(identitiesOf(candidate) ?? [], identity);
+    for (const candidate of identities ? firstOf(members.beside(own), SCAN_LIMIT) : []) {
+      const identity = candidate === own ? undefined : oneOf(identities ?? [], identitiesOf(candidate) ?? []);
+      if (identity) return { found: candidate, finding: { place: "identity", identity, matches: true } };
+    }
+    const wanted = wish.names[0] ?? identities?.[0].value ?? "";
+    throw new ImageError("PART_MISSING", `its parent ${quote(wanted)} is missing in the container`, { file: own });
   }
 
   /** What is written in a file; undefined if there is no such file. */

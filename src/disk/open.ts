@@ -12,7 +12,7 @@ import { quote } from "../util/text.js";
 import { chooseDriver, readEnds } from "./choose.js";
 import { createFiles, type DiskFile, type Opening } from "./files.js";
 import { createIndexStore } from "./index-store.js";
-import { type Finding, findParent, has, missingLayer } from "./parents.js";
+import { type Finding, findParent, missingLayer, oneOf } from "./parents.js";
 import { type Candidate, candidatesFor, foldersOf } from "./places.js";
 import { otherParts } from "./split.js";
 import { createUnpacker, innerName, type Progress, type Unpacked, type Unpacker } from "./unpack.js";
@@ -251,9 +251,10 @@ function partRole({ role }: Opening, index: number): string {
   return `${role} + ${index + 1}`;
 }
 
-function findingOfGiven(given: string, { identity, format }: ParentWish): Finding {
-  if (!identity) return { place: "given" };
-  return { place: "given", identity, matches: has(identitiesOf(given, format, true), identity) };
+function findingOfGiven(given: string, { identities, format }: ParentWish): Finding {
+  if (!identities) return { place: "given" };
+  const identity = oneOf(identities, identitiesOf(given, format, true));
+  return { place: "given", identity: identity ?? identities[0], matches: identity !== undefined };
 }
 
 /** What is written in a file; nothing if it cannot be told. */

@@ -9,7 +9,7 @@ import { type Candidate, candidatesFor, foldersOf, type Place } from "./places.j
 /** How an image's parent was found, and whether it is known to be the right one. */
 export interface Finding {
   readonly place: Place;
-  /** What the image says its parent is; absent where it says nothing, so that any file of that name was taken. */
+  /** What the image says its parent is, or the one of several that the parent has; absent where it says nothing, so that any file of that name was taken. */
   readonly identity?: Identity;
   /** Whether that is written in the parent. Only a parent that the user gave may differ. */
   readonly matches?: boolean;
@@ -36,7 +36,7 @@ export function findParent(
   search: readonly string[],
   files: ParentFiles,
 ): Candidate & { readonly finding: Finding } {
-  const { identity } = wish;
+  const { identities } = wish;
   const others: string[] = [];
   let denial: ImageError | undefined;
   for (const candidate of wish.names.flatMap((name) => candidatesFor(image, name, search))) {
@@ -44,21 +44,21 @@ export function findParent(
     if (reached === false) continue;
     if (reached !== true) {
       // Another file of that name may be anything, unless its identity can be told.
-      if (!identity) throw reached;
+      if (!identities) throw reached;
       denial ??= reached;
-    } else if (!identity) {
+    } else if (!identities) {
       return { ...candidate, finding: { place: candidate.place } };
-    } else if (has(files.identities(candidate.path, wish.format), identity)) {
-      return { ...candidate, finding: { place: candidate.place, identity, matches: true } };
-    } else if (!others.includes(candidate.path)) {
-      others.push(candidate.path);
+    } else {
+      const identity = oneOf(identities, files.identities(candidate.path, wish.format));
+      if (identity) return { ...candidate, finding: { place: candidate.place, identity, matches: true } };
+      if (!others.includes(candidate.path)) others.push(candidate.path);
     }
   }
-  const found = identity ? scan(image, identity, search, files) : undefined;
-  if (found !== undefined && identity) {
-    return { path: found, place: "identity", finding: { place: "identity", identity, matches: true } };
+  for (const identity of identities ?? []) {
+    const found = scan(image, identity, search, files);
+    if (found !== undefined) return { path: found, place: "identity", finding: { place: "identity", identity, matches: true } };
   }
-  throw denial ?? (others[0] === undefined ? missing(image, wish) : another(image, others[0], identity));
+  throw denial ?? (others[0] === undefined ? missing(image, wish) : another(image, others[0], identities));
 }
 
 /** The one file in the image's and the given folders that has the identity. What is one file under several names counts once. */
@@ -109,26 +109,38 @@ function inodeOf(path: string): string | undefined {
   }
 }
 
-export function has(identities: readonly Identity[], { kind, value }: Identity): boolean {
+/** The first of `wanted` that is among `found`. */
+export function oneOf(wanted: readonly Identity[], found: readonly Identity[]): Identity | undefined {
+  return wanted.find((identity) => has(found, identity));
+}
+
+function has(identities: readonly Identity[], { kind, value }: Identity): boolean {
   return identities.some((each) => each.kind === kind && each.value === value);
 }
 
-function missing(image: string, { names, identity }: ParentWish): ImageError {
+function textOf(identities: readonly Identity[] | undefined): string {
+  return (identities ?? []).map(({ kind, value }) => `${kind} ${value}`).join(" or ");
+}
+
+function missing(image: string, { names, identities }: ParentWish): ImageError {
   const [name] = names;
   const what = name === undefined ? "" : ` ${quote(name)}`;
-  const known = identity ? ` (${identity.kind} ${identity.value})` : "";
+  const known = identities ? ` (${textOf(identities)})` : "";
   return new ImageError("PART_MISSING", `its parent${what}${known} is missing`, {
     file: image,
     hint: "Put it next to the image, or use --search DIR or --parent FILE. With --degraded, what it holds fails to be read.",
   });
 }
 
-function another(image: string, path: string, identity: Identity | undefined): ImageError {
-  const wanted = identity ? `${identity.kind} ${identity.value}` : "";
-  return new ImageError("PART_MISSING", `its parent is missing: ${quote(path)} is another image, or was changed since (not ${wanted})`, {
-    file: image,
-    hint: "Use --search DIR if it is elsewhere, or --parent FILE to take that file all the same.",
-  });
+function another(image: string, path: string, identities: ParentWish["identities"]): ImageError {
+  return new ImageError(
+    "PART_MISSING",
+    `its parent is missing: ${quote(path)} is another image, or was changed since (not ${textOf(identities)})`,
+    {
+      file: image,
+      hint: "Use --search DIR if it is elsewhere, or --parent FILE to take that file all the same.",
+    },
+  );
 }
 
 /** Stands for a parent that cannot be had: whatever it would hold cannot be read. */

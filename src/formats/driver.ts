@@ -92,8 +92,8 @@ export interface ParentWish {
   readonly names: readonly string[];
   /** The parent's format where the image records it; otherwise it is found by content. */
   readonly format?: string | undefined;
-  /** What the parent must be; absent where the format records nothing. */
-  readonly identity?: Identity | undefined;
+  /** What the parent must be: it has one of these, the first one is the usual. Absent where the format records nothing. */
+  readonly identities?: readonly [Identity, ...Identity[]] | undefined;
 }
 
 /** The only way a driver reaches another file: the caller decides what may be opened. */

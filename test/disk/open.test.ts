@@ -310,7 +310,7 @@ describe("parents that are given", () => {
   });
 
   test("may be others than the image was made for, and info says so", () => {
-    const spec = { parent: { names: ["b.fake"], identity: uuid("1") } };
+    const spec: FakeSpec = { parent: { names: ["b.fake"], identities: [uuid("1")] } };
     const path = write({
       "a.fake": fakeImage(spec),
       "b.fake": fakeImage({ id: "1" }),
@@ -325,7 +325,7 @@ describe("parents that are given", () => {
 });
 
 describe("parents whose identity is recorded", () => {
-  const child = (names: readonly string[], format?: string) => fakeImage({ id: "top", parent: { names, format, identity: uuid("1") } });
+  const child = (names: readonly string[], format?: string) => fakeImage({ id: "top", parent: { names, format, identities: [uuid("1")] } });
 
   test("are known by it, wherever they are", () => {
     const path = write({ "top.fake": child(["b.fake"]), "b.fake": fakeImage({ id: "2" }), "c.fake": fakeImage({ id: "1" }) });
@@ -524,7 +524,7 @@ describe("a directory", () => {
 
 describe("opened again by another thread", () => {
   const part = (name: string) =>
-    fakeImage({ parts: [name, "../denied", "none"], parent: { names: ["gone", "b.fake"], identity: uuid("1") } });
+    fakeImage({ parts: [name, "../denied", "none"], parent: { names: ["gone", "b.fake"], identities: [uuid("1")] } });
   const cases: Readonly<
     Record<string, { files: Readonly<Record<string, Uint8Array | Recipe>>; options?: (home: string) => OpenDiskOptions }>
   > = {
@@ -546,7 +546,7 @@ describe("opened again by another thread", () => {
     },
     "found by its identity, with parts": {
       files: {
-        "a.fake": fakeImage({ parts: ["/x/p", "q"], parent: { names: ["gone"], identity: uuid("1") } }),
+        "a.fake": fakeImage({ parts: ["/x/p", "q"], parent: { names: ["gone"], identities: [uuid("1")] } }),
         p: noise(1, 100),
         q: noise(2, 100),
         "b.fake": fakeImage({ id: "1", parts: ["q"] }),
@@ -611,7 +611,11 @@ describe("nothing stays open", () => {
     "an unknown format": () => [write({ a: base }), { format: "frob" }],
     "an unknown snapshot": () => [write({ a: whole }), { snapshot: "none" }],
     "two possible parents": () => [
-      write({ "a.fake": fakeImage({ parent: { names: [], identity: uuid("1") } }), b: fakeImage({ id: "1" }), c: fakeImage({ id: "1" }) }),
+      write({
+        "a.fake": fakeImage({ parent: { names: [], identities: [uuid("1")] } }),
+        b: fakeImage({ id: "1" }),
+        c: fakeImage({ id: "1" }),
+      }),
     ],
   };
 

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { findParent, has, missingLayer, type ParentFiles } from "../../src/disk/parents.js";
+import { findParent, oneOf, missingLayer, type ParentFiles } from "../../src/disk/parents.js";
 import type { Identity, ParentWish } from "../../src/formats/driver.js";
 import { ImageError } from "../../src/util/errors.js";
 import { imageErrorOf } from "../support/reading.js";
@@ -98,7 +98,7 @@ describe("a parent whose identity is recorded", () => {
   test("is where the name says, if it is the right one", () => {
     const image = filesOf("top", "base", "copy");
     const files = fake({ base: wanted, copy: wanted });
-    expect(find(image, { names: ["base"], identity: wanted }, files)).toEqual({
+    expect(find(image, { names: ["base"], identities: [wanted] }, files)).toEqual({
       path: join(dirname(image), "base"),
       place: "declared",
       finding: { place: "declared", identity: wanted, matches: true },
@@ -110,13 +110,15 @@ describe("a parent whose identity is recorded", () => {
     const image = filesOf("top", "base");
     let asked = 0;
     const files: ParentFiles = { reach: () => true, identities: () => [(asked += 1) === 1 ? other : wanted] };
-    expect(find(image, { names: ["/old/base"], identity: wanted }, files)).toMatchObject({ finding: { place: "beside", matches: true } });
+    expect(find(image, { names: ["/old/base"], identities: [wanted] }, files)).toMatchObject({
+      finding: { place: "beside", matches: true },
+    });
   });
 
   test("is another file of the folder, if only that has it", () => {
     const image = filesOf("top", "a", "base", "z");
     const files = fake({ a: other, base: other, z: wanted, top: wanted });
-    expect(find(image, { names: ["base"], identity: wanted }, files)).toEqual({
+    expect(find(image, { names: ["base"], identities: [wanted] }, files)).toEqual({
       path: join(dirname(image), "z"),
       place: "identity",
       finding: { place: "identity", identity: wanted, matches: true },
@@ -127,27 +129,30 @@ describe("a parent whose identity is recorded", () => {
 
   test("is found without any name", () => {
     const image = filesOf("top", "a", "b");
-    expect(find(image, { identity: wanted }, fake({ b: wanted }))).toMatchObject({ path: join(dirname(image), "b"), place: "identity" });
+    expect(find(image, { identities: [wanted] }, fake({ b: wanted }))).toMatchObject({
+      path: join(dirname(image), "b"),
+      place: "identity",
+    });
   });
 
   test("is found though another of the right name is denied", () => {
     const image = filesOf("top", "z");
     const files = fake({ z: wanted }, { denied: ["/old/base"] });
-    expect(find(image, { names: ["/old/base"], identity: wanted }, files)).toMatchObject({ place: "identity" });
+    expect(find(image, { names: ["/old/base"], identities: [wanted] }, files)).toMatchObject({ place: "identity" });
     const without = fake({ z: other }, { denied: ["/old/base"] });
-    expect(imageErrorOf(() => find(image, { names: ["/old/base"], identity: wanted }, without))?.code).toBe("PART_DENIED");
+    expect(imageErrorOf(() => find(image, { names: ["/old/base"], identities: [wanted] }, without))?.code).toBe("PART_DENIED");
   });
 
   test("is in a folder of the search, by name or not", () => {
     const image = filesOf("top");
     const folder = dirname(filesOf("base", "renamed"));
     expect(
-      find(image, { names: ["base"], identity: wanted }, fake({ base: wanted }, { absent: [join(dirname(image), "base")] }), [folder]),
+      find(image, { names: ["base"], identities: [wanted] }, fake({ base: wanted }, { absent: [join(dirname(image), "base")] }), [folder]),
     ).toMatchObject({
       path: join(folder, "base"),
       place: "search",
     });
-    expect(find(image, { names: ["base"], identity: wanted }, fake({ renamed: wanted }), [folder])).toMatchObject({
+    expect(find(image, { names: ["base"], identities: [wanted] }, fake({ renamed: wanted }), [folder])).toMatchObject({
       path: join(folder, "renamed"),
       place: "identity",
     });
@@ -156,12 +161,14 @@ describe("a parent whose identity is recorded", () => {
   test("is nearer in the image's folder than in those of the search", () => {
     const image = filesOf("top", "x");
     const folder = dirname(filesOf("y"));
-    expect(find(image, { identity: wanted }, fake({ x: wanted, y: wanted }), [folder])).toMatchObject({ path: join(dirname(image), "x") });
+    expect(find(image, { identities: [wanted] }, fake({ x: wanted, y: wanted }), [folder])).toMatchObject({
+      path: join(dirname(image), "x"),
+    });
   });
 
   test("is not chosen from two, which are both told", () => {
     const image = filesOf("top", "a", "b", "c");
-    const error = imageErrorOf(() => find(image, { names: ["base"], identity: wanted }, fake({ a: wanted, b: other, c: wanted })));
+    const error = imageErrorOf(() => find(image, { names: ["base"], identities: [wanted] }, fake({ a: wanted, b: other, c: wanted })));
     expect(error).toMatchObject({ code: "PART_MISSING", file: image });
     expect(error?.message).toContain("UUID 1");
     for (const name of ["a", "c"]) expect(error?.message).toContain(JSON.stringify(join(dirname(image), name)));
@@ -174,7 +181,7 @@ describe("a parent whose identity is recorded", () => {
     symlinkSync("a", join(home, "b"));
     linkSync(join(home, "a"), join(home, "c"));
     const files = fake({ a: wanted, b: wanted, c: wanted });
-    expect(find(image, { identity: wanted }, files, [join(home, "../", basename(home))])).toMatchObject({ path: join(home, "a") });
+    expect(find(image, { identities: [wanted] }, files, [join(home, "../", basename(home))])).toMatchObject({ path: join(home, "a") });
     expect(files.read).toEqual(["a"]);
   });
 
@@ -184,16 +191,16 @@ describe("a parent whose identity is recorded", () => {
     symlinkSync("top", join(home, "link"));
     linkSync(image, join(home, "hard"));
     const files = fake({ link: wanted, hard: wanted, top: wanted });
-    expect(imageErrorOf(() => find(image, { identity: wanted }, files))?.code).toBe("PART_MISSING");
-    expect(imageErrorOf(() => find(join(home, "link"), { identity: wanted }, files))?.code).toBe("PART_MISSING");
-    expect(imageErrorOf(() => find(`${home}/./top`, { identity: wanted }, files))?.code).toBe("PART_MISSING");
+    expect(imageErrorOf(() => find(image, { identities: [wanted] }, files))?.code).toBe("PART_MISSING");
+    expect(imageErrorOf(() => find(join(home, "link"), { identities: [wanted] }, files))?.code).toBe("PART_MISSING");
+    expect(imageErrorOf(() => find(`${home}/./top`, { identities: [wanted] }, files))?.code).toBe("PART_MISSING");
   });
 
   test("is looked for where a link to the image points, too", () => {
     const image = filesOf("real/top", "real/a", "link/b");
     const link = join(dirname(dirname(image)), "link", "top");
     symlinkSync(image, link);
-    expect(find(link, { identity: wanted }, fake({ a: wanted }))).toMatchObject({ path: join(dirname(image), "a") });
+    expect(find(link, { identities: [wanted] }, fake({ a: wanted }))).toMatchObject({ path: join(dirname(image), "a") });
   });
 
   test("is no folder, FIFO, device or broken link, which are not even opened", () => {
@@ -210,43 +217,44 @@ describe("a parent whose identity is recorded", () => {
       symlinkSync(target, join(home, name));
     }
     const files = fake({ z: other });
-    expect(imageErrorOf(() => find(image, { identity: wanted }, files))?.code).toBe("PART_MISSING");
+    expect(imageErrorOf(() => find(image, { identities: [wanted] }, files))?.code).toBe("PART_MISSING");
     expect(files.read).toEqual(["z"]);
   });
 
   test("is not looked for in a folder that is not there", () => {
-    const error = imageErrorOf(() => find("/nowhere/top", { identity: wanted }, fake({}), ["/nowhere/else"]));
+    const error = imageErrorOf(() => find("/nowhere/top", { identities: [wanted] }, fake({}), ["/nowhere/else"]));
     expect(error?.message).toBe("its parent (UUID 1) is missing");
   });
 
   test("is looked for in 4096 files at most", () => {
     const image = filesOf(...Array.from({ length: 4200 }, (_, index) => `f${index}`));
     const files = fake({});
-    expect(imageErrorOf(() => find(image, { identity: wanted }, files))?.code).toBe("PART_MISSING");
+    expect(imageErrorOf(() => find(image, { identities: [wanted] }, files))?.code).toBe("PART_MISSING");
     expect(files.read.length).toBeGreaterThanOrEqual(4095);
     expect(files.read.length).toBeLessThanOrEqual(4096);
   });
 
   test("is missing, and told by what it is called and is", () => {
     const image = filesOf("top", "a");
-    expect(imageErrorOf(() => find(image, { names: ["base"], identity: wanted }, fake({ a: other })))?.message).toBe(
+    expect(imageErrorOf(() => find(image, { names: ["base"], identities: [wanted] }, fake({ a: other })))?.message).toBe(
       'its parent "base" (UUID 1) is missing',
     );
   });
 
   test("is another one, and that is told", () => {
     const image = filesOf("top", "base");
-    const error = imageErrorOf(() => find(image, { names: ["base"], identity: wanted }, fake({ base: other })));
+    const error = imageErrorOf(() => find(image, { names: ["base"], identities: [wanted] }, fake({ base: other })));
     expect(error).toMatchObject({ code: "PART_MISSING", file: image });
     expect(error?.message).toContain(`"${join(dirname(image), "base")}" is another image, or was changed since (not UUID 1)`);
     expect(error?.hint).toContain("--parent");
   });
 
   test("is told by kind and value", () => {
-    expect(has([wanted], wanted)).toBe(true);
-    expect(has([{ kind: "CID", value: "1" }], wanted)).toBe(false);
-    expect(has([other], wanted)).toBe(false);
-    expect(has([], wanted)).toBe(false);
+    expect(oneOf([wanted], [other, wanted])).toBe(wanted);
+    expect(oneOf([wanted], [{ kind: "CID", value: "1" }])).toBeUndefined();
+    expect(oneOf([wanted], [other])).toBeUndefined();
+    expect(oneOf([wanted, other], [other])).toBe(other);
+    expect(oneOf([wanted], [])).toBeUndefined();
   });
 });
 

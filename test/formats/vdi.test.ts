@@ -254,7 +254,7 @@ describe("differencing images", () => {
       return raw.open(memorySource("base", base.disk), nothingElse, {});
     };
     openBytes(child().image, { ...nothingElse, parent });
-    expect(wishes).toEqual([{ names: [], identity: { kind: "UUID", value: BASE } }]);
+    expect(wishes).toEqual([{ names: [], identities: [{ kind: "UUID", value: BASE }] }]);
     expect(vdi.identities?.(memorySource("base.vdi", base.image))).toEqual([{ kind: "UUID", value: BASE }]);
     // As stored by VirtualBox: the first three groups little-endian.
     expect(base.image.subarray(392, 408).toString("hex")).toBe("1111111122223333445566778899aabb");

@@ -158,7 +158,7 @@ describe("what a differencing disk does not hold is its parent's", () => {
 describe("how a differencing disk names its parent", () => {
   test("by its UUID, high byte first", () => {
     const { image } = child({ name: "x" });
-    expect(wishOf(image).wish).toEqual({ names: ["x"], format: "vhd", identity: { kind: "UUID", value: BASE } });
+    expect(wishOf(image).wish).toEqual({ names: ["x"], format: "vhd", identities: [{ kind: "UUID", value: BASE }] });
     expect(image.subarray(512 + 40, 512 + 44).toString("hex")).toBe("11111111");
   });
 

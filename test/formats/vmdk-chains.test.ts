@@ -67,7 +67,7 @@ describe("what an image wishes for", () => {
       expect(wish({ parentCid, keys: [hint("base.vmdk")] })).toEqual({
         names: ["base.vmdk"],
         format: "vmdk",
-        identity: { kind: "CID", value: "0000abcd" },
+        identities: [{ kind: "CID", value: "0000abcd" }],
       });
     }
   });
@@ -79,14 +79,14 @@ describe("what an image wishes for", () => {
   });
 
   test("a CID without a name, a name without a CID", () => {
-    expect(wish({ parentCid: "abcd" })).toEqual({ names: [], format: "vmdk", identity: { kind: "CID", value: "0000abcd" } });
+    expect(wish({ parentCid: "abcd" })).toEqual({ names: [], format: "vmdk", identities: [{ kind: "CID", value: "0000abcd" }] });
     expect(wish({ parentCid: null, keys: [hint("base.vmdk")] })).toEqual({ names: ["base.vmdk"], format: "vmdk" });
   });
 
   test.each(["ffffffff", "fffffffe", null])("VirtualBox' parent UUID where the parentCID is %s: an image of any format", (parentCid) => {
     expect(wish({ parentCid, ddb: [`ddb.uuid.parent="${UUID.toUpperCase()}"`] })).toEqual({
       names: [],
-      identity: { kind: "UUID", value: UUID },
+      identities: [{ kind: "UUID", value: UUID }],
     });
   });
 
@@ -95,7 +95,7 @@ describe("what an image wishes for", () => {
   });
 
   test("a CID that tells counts more than the UUID", () => {
-    expect(wish({ parentCid: "abcd", ddb: [`ddb.uuid.parent="${UUID}"`] })?.identity).toEqual({ kind: "CID", value: "0000abcd" });
+    expect(wish({ parentCid: "abcd", ddb: [`ddb.uuid.parent="${UUID}"`] })?.identities).toEqual([{ kind: "CID", value: "0000abcd" }]);
   });
 
   test("the name in every reading", () => {

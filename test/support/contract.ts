@@ -202,13 +202,13 @@ function withLayer(driver: FormatDriver, { name, parts = {} }: Sample, image: Ui
     if (!content) throw new ImageError("PART_MISSING", `there is no ${partName}`, { file: name });
     return sourceOf(partName, content);
   };
-  const parent = ({ names, identity }: ParentWish) => {
+  const parent = ({ names, identities }: ParentWish) => {
     const parentName = names.find((each) => parts[each]) ?? names[0] ?? "";
     const source = part(parentName);
     const content = parts[parentName] ?? new Uint8Array();
     try {
-      const known = identity && driver.identities?.(source);
-      if (known && !known.some(({ kind, value }) => kind === identity.kind && value === identity.value)) {
+      const known = identities && driver.identities?.(source);
+      if (known && !known.some(({ kind, value }) => identities.some((identity) => kind === identity.kind && value === identity.value))) {
         throw new ImageError("PART_MISSING", `${parentName} is another image`, { file: name });
       }
       return (driver.probe(endsOf(content)) ? driver : raw).open(source, opener, {});

@@ -49,7 +49,7 @@ export const vdi: FormatDriver = {
 /** VDI records no name, only what is written in the parent. Whether an image has one is told by its type, as VirtualBox takes it. */
 function parentOf({ type, parentId }: VdiHeader, opener: Opener): Layer | undefined {
   if (type !== types.undo && type !== types.difference) return undefined;
-  return opener.parent({ names: [], ...(parentId !== undefined && { identity: { kind: "UUID", value: parentId } }) });
+  return opener.parent({ names: [], ...(parentId !== undefined && { identities: [{ kind: "UUID", value: parentId }] as const }) });
 }
 
 function createMap(source: Source, header: VdiHeader): (offset: number, length: number) => Extent {

@@ -50,7 +50,7 @@ export function readParentNames(source: Source, header: VhdHeader, dynamic: Dyna
 
 function wishFor({ footer }: VhdHeader, { parentUniqueId }: DynamicHeader, names: readonly string[]): ParentWish {
   const id = uuid(parentUniqueId);
-  if (id !== undefined) return { names, format: "vhd", identity: { kind: "UUID", value: id } };
+  if (id !== undefined) return { names, format: "vhd", identities: [{ kind: "UUID", value: id }] };
   // What is raw has no UUID, and is not to be looked into: its first bytes are the guest's.
   return isTapdisk(footer) ? { names, format: "raw" } : { names };
 }

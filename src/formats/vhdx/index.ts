@@ -62,20 +62,11 @@ function refuse(source: Source, snapshot: string | undefined): void {
   }
 }
 
-/** The parent by the first identity it is recorded to have; while a child is being merged into it, it may have the second one. */
+/** The parent by either identity that it is recorded to have: while a child is being merged into it, it may have the second one. */
 function openParent(opener: Opener, { names, linkages }: ParentLocator): Layer {
-  const [first, second] = linkages.map((value) => ({ names, format: "vhdx", identity: { kind: "DataWriteGuid", value } as const }));
+  const [first, ...others] = linkages.map((value) => ({ kind: "DataWriteGuid", value }) as const);
   if (!first) throw new Error("a parent locator without a linkage has been refused");
-  try {
-    return opener.parent(first);
-  } catch (error) {
-    if (!second || !(error instanceof ImageError) || error.code !== "PART_MISSING") throw error;
-    try {
-      return opener.parent(second);
-    } catch {
-      throw error;
-    }
-  }
+  return opener.parent({ names, format: "vhdx", identities: [first, ...others] });
 }
 
 function factsOf({ source }: Store, header: VhdxHeader, metadata: VhdxMetadata, replay: Replay | undefined): LayerFacts {

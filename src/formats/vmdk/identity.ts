@@ -35,7 +35,7 @@ export function rememberId(layer: Layer, descriptor: Descriptor | undefined): La
 export function openParent(descriptor: Descriptor, file: string, opener: Opener): Layer | undefined {
   const wish = parentWish(descriptor, file);
   const parent = wish && opener.parent(wish);
-  if (!parent || wish.identity || !contentIds.has(parent) || contentId(descriptor.values, "parentcid") !== FRESH_CID) return parent;
+  if (!parent || wish.identities || !contentIds.has(parent) || contentId(descriptor.values, "parentcid") !== FRESH_CID) return parent;
   const cid = contentIds.get(parent);
   if (cid === FRESH_CID) return parent;
   parent.close();
@@ -56,10 +56,10 @@ function parentWish({ values, parentNames: names }: Descriptor, file: string): P
   }
   if (uuid !== undefined && (cid === undefined || cid === NO_CID || cid === FRESH_CID)) {
     // VirtualBox makes them over images of any format.
-    return { names, identity: { kind: "UUID", value: uuid } };
+    return { names, identities: [{ kind: "UUID", value: uuid }] };
   }
   if (cid === NO_CID || (cid === undefined && names.length === 0)) return undefined;
-  return { names, format: "vmdk", ...(cid !== undefined && cid !== FRESH_CID && { identity: { kind: "CID", value: cid } }) };
+  return { names, format: "vmdk", ...(cid !== undefined && cid !== FRESH_CID && { identities: [{ kind: "CID", value: cid }] as const }) };
 }
 
 /** In 8 digits of lower case. */
