@@ -48,6 +48,11 @@ export function openMember(members: Members, path: string, unpacker: Unpacker, k
   const findings = new Map<Layer, Finding>();
   let unpacked: OpenedMember["unpacked"] = { packings: [], notes: [] };
   const layer = openLayer(path, options.parts ?? [], undefined, []);
+  if (options.parent !== undefined && !layer.parent) {
+    layer.close();
+    const message = `it is said to be a difference to ${quote(options.parent)}, and the image itself knows of no parent`;
+    throw new ImageError("PART_MISSING", message, { file: path });
+  }
   return { layer, unpacked, unpacker, key: `${key} ${path}`, findings, part: (name) => partOf(path, name) };
 
   function openLayer(own: string, parts: readonly string[], format: string | undefined, ancestors: readonly string[]): Layer {

@@ -1,6 +1,9 @@
 import { LRUCache } from "lru-cache";
 import type { Container, ContainerContext, ContainerDriver, Content, Item } from "../containers/container.js";
-import { iso9660 } from "../containers/iso9660/index.js";
+import { disc } from "../containers/disc.js";
+import { ovf } from "../containers/ovf/discrete.js";
+import { ova } from "../containers/ovf/ova.js";
+import { vagrant } from "../containers/ovf/vagrant.js";
 import { tar } from "../containers/tar/index.js";
 import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, type Mapped, readDisk } from "../disk/read.js";
@@ -11,10 +14,10 @@ import { ImageError } from "../util/errors.js";
 import type { DirectoryNode, FlatFile, Node } from "./node.js";
 
 /** What a disk may hold, whatever it is stored in. */
-const diskDrivers = [iso9660];
+const diskDrivers = [disc];
 
 /** What is a file and no disk: not looked for inside an image. */
-const fileDrivers = [...diskDrivers, tar];
+const fileDrivers = [...diskDrivers, ova, vagrant, ovf, tar];
 
 const RECENT_NODES = 512;
 

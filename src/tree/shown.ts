@@ -175,7 +175,7 @@ function showDisks(
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       around.shown.length = before;
-      failures.push(`${member.path} is not shown as a disk: ${explain(error)}.`);
+      failures.push(`${member.path} is not shown as a disk: ${error.file === member.path ? error.message : explain(error)}.`);
     }
   }
   return { disks, failures };

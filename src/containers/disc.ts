@@ -1,0 +1,79 @@
+// Discs have an ISO 9660 file system, or UDF, or both over the same files ("bridge").
+import type { Source } from "../source/source.js";
+import { ImageError } from "../util/errors.js";
+import type { Container, ContainerContext, ContainerDriver } from "./container.js";
+import { iso9660 } from "./iso9660/index.js";
+import { udf } from "./udf/index.js";
+
+/** Things that are counted to tell which side of a bridge has more. */
+const COUNT_LIMIT = 2000;
+
+/** Opens the side of a disc that says most. */
+export const disc: ContainerDriver = {
+  name: "disc",
+  probe: (disk) => iso9660.probe(disk) || udf.probe(disk),
+  open(disk, context) {
+    const { names } = context.options;
+    const iso = iso9660.probe(disk) ? attempt(disk, iso9660, context) : undefined;
+    const other =
+      (iso === undefined || names === undefined || names === "udf") && udf.probe(disk) ? attempt(disk, udf, context) : undefined;
+    if (names === "udf" && !other) throw new ImageError("UNSUPPORTED", "the disc has no udf names", { file: disk.name });
+    const isoSide = isContainer(iso) ? iso : undefined;
+    const udfSide = isContainer(other) ? other : undefined;
+    if (udfSide && (names === "udf" || !isoSide || isBetter(udfSide, isoSide))) return bridged(udfSide, isoSide, iso);
+    if (isoSide) return other instanceof ImageError ? noting(isoSide, `Its UDF file system cannot be read: ${other.message}.`) : isoSide;
+    throw iso ?? other ?? new ImageError("CORRUPT", "there is no file system any more", { file: disk.name });
+  },
+};
+
+function attempt(disk: Source, driver: ContainerDriver, context: ContainerContext): Container | ImageError {
+  try {
+    return driver.open(disk, context);
+  } catch (error) {
+    if (error instanceof ImageError) return error;
+    throw error;
+  }
+}
+
+function isContainer(opened: Container | ImageError | undefined): opened is Container {
+  return opened !== undefined && !(opened instanceof ImageError);
+}
+
+/** Rock Ridge has owners, modes and links as well, unless its side is a stub: one file that says that the disc is UDF. Joliet and plain names are shorter. */
+function isBetter(udfSide: Container, isoSide: Container): boolean {
+  if (isoSide.facts().variant !== "Rock Ridge") return true;
+  return count(isoSide) < count(udfSide);
+}
+
+/** Things in a container, at most `COUNT_LIMIT`; those that cannot be read are not there. */
+function count(container: Container): number {
+  const waiting = [container.root.id];
+  let found = 0;
+  for (let id = waiting.shift(); id !== undefined && found < COUNT_LIMIT; id = waiting.shift()) {
+    try {
+      for (const item of container.list(id).values()) {
+        found += 1;
+        if (item.kind === "directory") waiting.push(item.id);
+      }
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error;
+    }
+  }
+  return found;
+}
+
+/** The UDF side, with what machines boot from, which only the other side tells. */
+function bridged(udfSide: Container, isoSide: Container | undefined, iso: Container | ImageError | undefined): Container {
+  const whole = isoSide?.bootImages ? { ...udfSide, bootImages: isoSide.bootImages } : udfSide;
+  return iso instanceof ImageError ? noting(whole, `Its ISO 9660 file system cannot be read: ${iso.message}.`) : whole;
+}
+
+function noting(container: Container, note: string): Container {
+  return {
+    ...container,
+    facts() {
+      const facts = container.facts();
+      return { ...facts, notes: [...facts.notes, note] };
+    },
+  };
+}
