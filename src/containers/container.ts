@@ -48,6 +48,8 @@ export interface Container {
   content(id: number): Content;
   /** Disk images among its files, in the order in which they are told of. */
   readonly disks?: readonly MemberDisk[];
+  /** A file that belongs to it without being in it, for images in it that name such; stays open as long as the container. Undefined if there is none. */
+  outside?(path: string): Source | undefined;
   /** What machines boot from: named pieces of the disk, `position` and `size` in bytes; they lie in it. */
   readonly bootImages?: readonly { readonly name: string; readonly position: number; readonly size: number }[];
   facts(): ContainerFacts;

@@ -7,7 +7,9 @@ export function membersOf(container: Container, read: (item: Item, path: string)
   return {
     open(path) {
       const item = itemAt(container, path);
-      return item?.kind === "file" ? read(item, path) : undefined;
+      if (item) return item.kind === "file" ? read(item, path) : undefined;
+      const source = container.outside?.(path);
+      return source && { ...source, close: () => undefined };
     },
     *beside(path) {
       const folder = path.split("/").slice(0, -1);

@@ -90,6 +90,7 @@ export function openOvf(disk: Source, context: ContainerContext): OvfContainer {
         return { size: source.size, map: (offset, length) => storedExtent(source, offset, length) };
       },
       disks,
+      outside: (path) => parts.source(path),
       facts: () => ({
         variant: descriptor.version,
         details: detailsOf(descriptor),
