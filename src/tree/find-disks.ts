@@ -3,8 +3,10 @@ import type { Container, Item, MemberDisk } from "../containers/container.js";
 import type { Members } from "../disk/members.js";
 import { innerName } from "../disk/unpack.js";
 import { readEnds } from "../disk/choose.js";
+import type { FileEnds } from "../formats/driver.js";
 import { raw } from "../formats/raw/index.js";
 import { detect, drivers } from "../formats/registry.js";
+import { ImageError } from "../util/errors.js";
 
 /** Archives are looked through this far: what comes behind is found under files/ all the same. */
 const FILES_LIMIT = 20_000;
@@ -77,30 +79,31 @@ const ownExtensions = [
 ];
 
 function looksLikeImage(members: Members, path: string): boolean {
-  const source = members.open(path);
-  if (!source) return false;
-  try {
-    return detect({ ...readEnds(source), tail: new Uint8Array() }) !== raw;
-  } finally {
-    source.close();
-  }
+  const ends = endsOf(members, path);
+  return ends !== undefined && detect({ ...ends, tail: new Uint8Array() }) !== raw;
 }
 
 /** Whether it is only a part of an image that is there as well. */
 function isPart(members: Members, path: string): boolean {
   const name = posix.basename(path);
-  const candidates = drivers.filter(({ partOf }) => partOf !== undefined);
-  if (candidates.length === 0) return false;
+  const ends = endsOf(members, path);
+  const names = ends ? drivers.flatMap(({ partOf }) => partOf?.(name, ends) ?? []) : [];
+  return names.some((whole) => {
+    const other = whole === name ? undefined : members.open(posix.join(posix.dirname(path), whole));
+    other?.close();
+    return other !== undefined;
+  });
+}
+
+/** What formats are told apart by; undefined for a file that is damaged there. */
+function endsOf(members: Members, path: string): FileEnds | undefined {
   const source = members.open(path);
-  if (!source) return false;
+  if (!source) return undefined;
   try {
-    const ends = readEnds(source);
-    const names = candidates.flatMap(({ partOf }) => partOf?.(name, ends) ?? []);
-    return names.some((whole) => {
-      const other = whole === name ? undefined : members.open(posix.join(posix.dirname(path), whole));
-      other?.close();
-      return other !== undefined;
-    });
+    return readEnds(source);
+  } catch (error) {
+    if (error instanceof ImageError) return undefined;
+    throw error;
   } finally {
     source.close();
   }
