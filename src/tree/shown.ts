@@ -91,7 +91,9 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
   const description = describeDisk(opened, { ...found, table, disks: inner.disks.map(describeMember), failures: inner.failures });
   const info = Buffer.from(`${harmlessJson(description, 2)}\n`);
   const machines = inner.disks.filter(({ member }) => member.role !== "AKI" && member.role !== "ARI" && member.role !== "CD");
-  const only = machines.length === 1 && !flat ? machines[0] : undefined;
+  const only = flat
+    ? undefined
+    : (machines.find(({ member }) => member.role === "AMI") ?? (machines.length === 1 ? machines[0] : undefined));
   const byRole = (role: string) => inner.disks.find(({ member }) => member.role === role)?.member.path;
   const links = { kernel: byRole("AKI"), ramdisk: byRole("ARI") };
   const partitions = table ? partitionEntries(table, flat, file) : [];
