@@ -4,6 +4,7 @@ import { describeMounts, useMounts } from "../support/mount.js";
 import { requireProgram } from "../support/qemu.js";
 import { attributes } from "./attributes.js";
 import type { Capabilities } from "./capabilities.js";
+import { containers } from "./containers.js";
 import { damage } from "./damage.js";
 import { holes } from "./holes.js";
 import { images } from "./images.js";
@@ -14,7 +15,7 @@ import { refusals } from "./refusals.js";
 import { staying } from "./staying.js";
 import { users } from "./users.js";
 
-const topics = { reading, attributes, holes, refusals, images, partitions, damage, leaving, staying, users };
+const topics = { reading, attributes, holes, refusals, images, containers, partitions, damage, leaving, staying, users };
 
 /** Mounts images through one transport and looks at them as other programs do. */
 export function describeTransport(capabilities: Capabilities): void {
