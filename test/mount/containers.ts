@@ -14,7 +14,7 @@ const MIB = 2 ** 20;
 
 /** Packages, discs and compressed images, as other programs see them. */
 export function containers(mounts: Mounts): void {
-  const content = mixed(9, 12 * MIB);
+  const content = mixed(9, 4 * MIB);
   let home: string;
   let tree: string;
 
