@@ -22,7 +22,7 @@ export const disc: ContainerDriver = {
     const udfSide = isContainer(other) ? other : undefined;
     if (udfSide && (names === "udf" || !isoSide || isBetter(udfSide, isoSide))) return bridged(udfSide, isoSide, iso);
     if (isoSide) return other instanceof ImageError ? noting(isoSide, `Its UDF file system cannot be read: ${other.message}.`) : isoSide;
-    throw iso ?? other ?? new ImageError("CORRUPT", "there is no file system any more", { file: disk.name });
+    throw failureOf(iso) ?? failureOf(other) ?? new ImageError("CORRUPT", "there is no file system any more", { file: disk.name });
   },
 };
 
@@ -37,6 +37,10 @@ function attempt(disk: Source, driver: ContainerDriver, context: ContainerContex
 
 function isContainer(opened: Container | ImageError | undefined): opened is Container {
   return opened !== undefined && !(opened instanceof ImageError);
+}
+
+function failureOf(opened: Container | ImageError | undefined): ImageError | undefined {
+  return opened instanceof ImageError ? opened : undefined;
 }
 
 /** Rock Ridge has owners, modes and links as well, unless its side is a stub: one file that says that the disc is UDF. Joliet and plain names are shorter. */

@@ -22,7 +22,7 @@ describe.skipIf(!requireProgram("qemu-img") || !requireProgram("xorriso"))("chec
     process.exitCode = 0;
     await run(checkCommand(io), [image, ...options], io);
     expect(fingerprint(dirname(image))).toBe(before);
-    return { text: io.text(), status: Number(process.exitCode) };
+    return { text: io.text(), status: process.exitCode };
   }
 
   function packedQcow2(): string {

@@ -16,7 +16,7 @@ export interface Spacing {
   allowed(size: number): number;
 }
 
-export const usualSpacing: Spacing = { least: MIB, most: 8 * MIB, allowed: (size) => 8 * MIB + size / 1024 };
+export const usualSpacing: Spacing = { least: MIB / 4, most: 8 * MIB, allowed: (size) => 4 * MIB + size * 0.007 };
 
 /** Input for one point at most, as far as blocks end: there may be any number of them, and of members, without content. */
 const INPUT_LIMIT = 16 * MIB;

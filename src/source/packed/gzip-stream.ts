@@ -34,7 +34,7 @@ export interface GzipStream {
   fault(): ImageError;
 }
 
-const INPUT_SIZE = 256 * 1024;
+const INPUT_SIZE = 128 * 1024;
 /** Bytes read at once behind the expected end. */
 const BEHIND_SIZE = 4096;
 /** Room for the header of a deflate block with the longest tables: 3 + 14 + 19 · 3 + 320 · 14 bits, and up to 7 bits before it. */
