@@ -38,6 +38,7 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
     else if (name === "transport") found.transport = value;
     else if (name === "disk") found.disk = value;
     else if (name === "degraded") found.degraded = true;
+    else if (name === "swab") found.swab = true;
     else if (name === "offset") found.offset = sizeArgument(value);
     else if (name === "size") found.size = sizeArgument(value);
     else if (name === "sector_size") found.sectorSize = sectorArgument(value);

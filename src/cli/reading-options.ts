@@ -19,6 +19,7 @@ export type ReadingOptions = {
   readonly search?: readonly string[] | undefined;
   readonly part?: readonly string[] | undefined;
   readonly degraded?: boolean | undefined;
+  readonly swab?: boolean | undefined;
   readonly offset?: number | undefined;
   readonly size?: number | undefined;
   /** The same two, where `--offset` means something else. */
@@ -48,6 +49,7 @@ const readingOptions = (window: "" | "image-") => [
   new Option("--degraded", "go on without missing parents and parts: only reading what they hold fails"),
   new Option(`--${window}offset <size>`, "where in its file the image begins").argParser(sizeArgument),
   new Option(`--${window}size <size>`, "how much of its file is the image").argParser(sizeArgument),
+  new Option("--swab", "swap the bytes of each pair first"),
   new Option("--sector-size <size>", "bytes of a sector, for the partition table (default: what the image says, or what fits)").argParser(
     sectorArgument,
   ),
@@ -75,9 +77,9 @@ export function openOptionsOf({
   ...plain
 }: ReadingOptions): ViewRequest["options"] {
   const absolute = (paths: readonly string[] | undefined) => paths?.map((path) => resolve(path));
-  const { format, snapshot, disk, degraded, sectorSize, names, session } = plain;
+  const { format, snapshot, disk, degraded, swab, sectorSize, names, session } = plain;
   return {
-    ...{ format, snapshot, disk, degraded, sectorSize, names, session },
+    ...{ format, snapshot, disk, degraded, swab, sectorSize, names, session },
     ...(passwordFile && { passwords: passwordFile.map(firstLine) }),
     ...(keyFile !== undefined && { privateKey: readFileSync(keyFile, "utf8") }),
     cacheFolder: cacheFolder(),

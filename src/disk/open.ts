@@ -7,6 +7,7 @@ import { concatSource } from "../source/concat.js";
 import { fileSource, type OpenedFile, openFile } from "../source/file.js";
 import { sliceSource } from "../source/slice.js";
 import type { Source } from "../source/source.js";
+import { swabSource } from "../source/swab.js";
 import { type ErrorCode, ImageError, systemCode, UserError } from "../util/errors.js";
 import { quote } from "../util/text.js";
 import { chooseDriver, readEnds } from "./choose.js";
@@ -32,6 +33,8 @@ export interface OpenDiskOptions extends OpenOptions {
   readonly parts?: readonly string[] | undefined;
   /** The image is only a part of its file. Bytes; without a size, all that follows. */
   readonly window?: { readonly offset: number; readonly size?: number | undefined } | undefined;
+  /** The bytes of each pair are the wrong way round: they are swapped before anything is looked at. */
+  readonly swab?: boolean | undefined;
   /** Bytes of a sector, for the partition table; without it, what the image says. */
   readonly sectorSize?: number | undefined;
   /** Where what was found out about compressed files is kept for later; nowhere, without. */
@@ -119,9 +122,10 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
       if (ancestors.includes(file.identity)) throw fail("CORRUPT", source, "the chain of images loops: this one is its own ancestor");
       if (ancestors.length >= DEPTH_LIMIT) throw fail("UNSUPPORTED", source, `the chain of images is longer than ${DEPTH_LIMIT}`);
       if (root && options.window) source = windowOf(source, options.window);
+      if (root && options.swab) source = swabSource(source);
       // Another image's parent is what that one says, and none of them means a compressed file.
       if (root && format !== raw.name) {
-        const inner = unpacker.unpack(source, keyOf(files.list(), options.window));
+        const inner = unpacker.unpack(source, keyOf(files.list(), options));
         source = inner.source;
         unpacked = inner;
       }
@@ -226,7 +230,7 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
     layer,
     unpacked,
     unpacker,
-    key: keyOf(opened, options.window),
+    key: keyOf(opened, options),
     part(name) {
       if (!own) throw new Error("a disk without a file");
       return opener(own, [own.identity]).part(name);
@@ -241,9 +245,9 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
 }
 
 /** Files in one state of each: which they are, how long, and when they were changed last. */
-function keyOf(files: readonly OpenedFile[], window: OpenDiskOptions["window"]): string {
+function keyOf(files: readonly OpenedFile[], { window, swab }: Pick<OpenDiskOptions, "window" | "swab">): string {
   const states = files.map(({ identity, size, modified }) => `${identity}:${size}:${modified}`);
-  return [...states, ...(window ? [`${window.offset}+${window.size ?? ""}`] : [])].join(" ");
+  return [...states, ...(window ? [`${window.offset}+${window.size ?? ""}`] : []), ...(swab ? ["swab"] : [])].join(" ");
 }
 
 /** The role of the part that stands `index` parts behind the first after `opening`. */
