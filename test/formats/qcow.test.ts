@@ -113,7 +113,7 @@ describe("what qcow cannot read", () => {
     ["clusters of 128 KiB", 32, [17], "CORRUPT", "2^17"],
     ["L2 tables of 32 entries", 33, [5], "CORRUPT", "2^5"],
     ["L2 tables of 16384 entries", 33, [14], "CORRUPT", "2^14"],
-    ["AES", 36, [0, 0, 0, 1], "KEY_NEEDED", "not supported yet"],
+    ["AES", 36, [0, 0, 0, 1], "KEY_NEEDED", "no password was given"],
     ["an unknown encryption", 36, [0, 0, 0, 2], "UNSUPPORTED", "method 2"],
     ["a disk beyond 2^53 bytes", 24, u64(2n ** 53n), "CORRUPT", "2^53"],
     ["an L1 table over the limit", 24, u64(2n ** 40n), "CORRUPT", "4194304 are the limit"],

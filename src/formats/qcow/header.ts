@@ -1,7 +1,7 @@
 import { readBytes, readStruct, type Source } from "../../source/source.js";
 import { type ErrorCode, ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
-import { cryptMethods, header, limits, VERSION } from "./layout.js";
+import { CRYPT_METHOD_POSITION, cryptMethods, header, limits, VERSION } from "./layout.js";
 
 /** The header, checked. */
 export interface QcowHeader {
@@ -12,6 +12,7 @@ export interface QcowHeader {
   readonly l1TableOffset: number;
   /** Entries of the L1 table; not stored, it follows from the size. */
   readonly l1Size: number;
+  readonly encrypted: boolean;
   readonly backingFile: string | undefined;
 }
 
@@ -32,7 +33,9 @@ export function readHeader(source: Source): QcowHeader {
   if (l2Bits < leastL2 || l2Bits > mostL2) {
     throw fail("CORRUPT", 33, `an L2 table has 2^${l2Bits} entries; 2^${leastL2} to 2^${mostL2} are possible`);
   }
-  refuseEncryption(source, cryptMethod);
+  if (cryptMethod !== cryptMethods.none && cryptMethod !== cryptMethods.aes) {
+    throw fail("UNSUPPORTED", CRYPT_METHOD_POSITION, `the image is encrypted with method ${cryptMethod}, which is not known`);
+  }
 
   const l1Size = Math.ceil(size / 2 ** (clusterBits + l2Bits));
   if (l1Size * 8 > limits.l1Bytes) {
@@ -41,18 +44,16 @@ export function readHeader(source: Source): QcowHeader {
   if (l1TableOffset + l1Size * 8 > source.size) {
     throw fail("TRUNCATED", 40, `the L1 table, ${l1Size * 8} bytes at ${hex(l1TableOffset)}, leaves the file of ${source.size} bytes`);
   }
-  return { size, clusterBits, l2Bits, l1TableOffset, l1Size, backingFile: readBackingName(source, backingFileOffset, backingFileSize) };
-}
-
-function refuseEncryption(source: Source, cryptMethod: number): void {
-  const details = { file: source.name, position: 36 };
-  if (cryptMethod === cryptMethods.none) return;
-  if (cryptMethod !== cryptMethods.aes)
-    throw new ImageError("UNSUPPORTED", `the image is encrypted with method ${cryptMethod}, which is not known`, details);
-  throw new ImageError("KEY_NEEDED", "the image is encrypted with AES; reading AES-encrypted images is not supported yet", {
-    ...details,
-    hint: 'Decrypt a copy first, for example with "qemu-img convert".',
-  });
+  const encrypted = cryptMethod === cryptMethods.aes;
+  return {
+    size,
+    clusterBits,
+    l2Bits,
+    l1TableOffset,
+    l1Size,
+    encrypted,
+    backingFile: readBackingName(source, backingFileOffset, backingFileSize),
+  };
 }
 
 function readBackingName(source: Source, offset: number, length: number): string | undefined {

@@ -19,6 +19,7 @@ export const header = struct("qcow header", "big", 48, {
   l1TableOffset: [40, u64],
 });
 
+export const CRYPT_METHOD_POSITION = 36;
 export const cryptMethods = { none: 0, aes: 1 } as const;
 
 /** QEMU's limits, but for the L1 table, which QEMU bounds at 2 GiB: 32 MiB map 8 TiB with QEMU's own cluster size. */

@@ -4,6 +4,7 @@ import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
 import { type Extent, packedKeys } from "../driver.js";
+import { BLOCK_LIMIT, type Encryption, encryptedExtents } from "../encryption/blocks.js";
 import { runLength } from "../runs.js";
 import { behindEnd, storedExtent, tableError } from "../stored.js";
 import { createTableCache, loadTable64 } from "../tables.js";
@@ -14,10 +15,11 @@ const TABLES_LIMIT = 8 * 2 ** 20;
 
 const COMPRESSED = 0x80000000; // bit 63, in the high word
 
-/** `map` of an image with this header. Throws if the L1 table cannot be read. */
+/** `map` of an image with this header, and of plain clusters in `encryption`: compressed ones are stored as they are. Throws if the L1 table cannot be read. */
 export function createMap(
   source: Source,
   { clusterBits, l2Bits, l1TableOffset, l1Size }: QcowHeader,
+  encryption?: Encryption,
 ): (offset: number, length: number) => Extent {
   const clusterSize = 2 ** clusterBits;
   const tableEntries = 2 ** l2Bits;
@@ -26,6 +28,7 @@ export function createMap(
   const l1Table = loadTable64(source, l1TableOffset, l1Size);
   const loadL2 = createTableCache(TABLES_LIMIT, (position) => loadTable64(source, position, tableEntries));
   const packed = packedClusters(source, clusterBits);
+  const encrypted = encryption && encryptedExtents(source, encryption);
 
   /** An entry that names a plain cluster is its position and nothing else. */
   const isPlain = (table: Uint32Array, index: number) => (table[2 * index]! & COMPRESSED) === 0 && !isEmpty(table, index);
@@ -50,7 +53,8 @@ export function createMap(
       };
     }
     const continues = (other: number) => isPlain(table, other) && valueOf(table, other) === start + (other - cluster) * clusterSize;
-    return storedExtent(source, start + skip, runLength(inTable, most, clusterSize, continues));
+    const run = runLength(inTable, encrypted ? Math.min(most, BLOCK_LIMIT) : most, clusterSize, continues);
+    return encrypted ? encrypted(start + skip, offset, skip, run, clusterSize) : storedExtent(source, start + skip, run);
   }
 
   return (offset, length) => {

@@ -6,6 +6,9 @@ import {
   COMPRESSION_TYPE_POSITION,
   compatible,
   compressionTypes,
+  CRYPT_METHOD_POSITION,
+  cryptMethods,
+  encryptionHeader,
   extensionHead,
   extensions,
   featureName,
@@ -35,6 +38,10 @@ export interface Qcow2Header {
   readonly snapshotsOffset: number;
   readonly backingFile: string | undefined;
   readonly backingFormat: string | undefined;
+  readonly encryption:
+    | { readonly method: "aes" }
+    | { readonly method: "luks"; readonly offset: number; readonly length: number }
+    | undefined;
   readonly dataFile: { readonly name: string | undefined; readonly raw: boolean } | undefined;
   /** Autoclear bits that this reader does not know; harmless when reading. */
   readonly unknownAutoclear: bigint;
@@ -75,7 +82,7 @@ export function readHeader(source: Source): Qcow2Header {
       `the image uses ${namesOf(unknown, area.get(extensions.featureNames))}, which this version does not know`,
     );
   }
-  refuseEncryption(source, base.cryptMethod);
+  const encryption = readEncryption(source, base.cryptMethod, area.get(extensions.encryption));
   checkTables(source, base, 2 ** clusterBits);
 
   return {
@@ -95,6 +102,7 @@ export function readHeader(source: Source): Qcow2Header {
     snapshotsOffset: Number(base.snapshotsOffset),
     backingFile: readBackingName(source, base.backingFileOffset, base.backingFileSize, 2 ** clusterBits),
     backingFormat: textOf(area.get(extensions.backingFormat)),
+    encryption,
     dataFile: has(features.incompatible, incompatible.externalDataFile)
       ? { name: textOf(area.get(extensions.dataFile)), raw: has(features.autoclear, autoclear.rawExternalData) }
       : undefined,
@@ -148,19 +156,22 @@ function extendedL2Of(source: Source, features: Features, clusterBits: number): 
   return extended;
 }
 
-function refuseEncryption(source: Source, cryptMethod: number): void {
-  if (cryptMethod === 0) return;
-  const name =
-    cryptMethod === 1 ? "AES (the legacy qcow encryption)" : cryptMethod === 2 ? "LUKS" : `method ${cryptMethod}, which is not known`;
-  throw new ImageError(
-    cryptMethod > 2 ? "UNSUPPORTED" : "KEY_NEEDED",
-    `the image is encrypted with ${name}; encrypted images cannot be read yet`,
-    {
-      file: source.name,
-      position: 32,
-      hint: 'Decrypt a copy first, for example with "qemu-img convert".',
-    },
-  );
+function readEncryption(source: Source, cryptMethod: number, extension: Buffer | undefined): Qcow2Header["encryption"] {
+  const fail = (code: ErrorCode, message: string) => new ImageError(code, message, { file: source.name, position: CRYPT_METHOD_POSITION });
+  if (extension && cryptMethod !== cryptMethods.luks) {
+    throw fail(
+      "CORRUPT",
+      `the encryption method is ${cryptMethod}, and there is a header extension for LUKS, which is method ${cryptMethods.luks}`,
+    );
+  }
+  if (cryptMethod === cryptMethods.none) return undefined;
+  if (cryptMethod === cryptMethods.aes) return { method: "aes" };
+  if (cryptMethod !== cryptMethods.luks) throw fail("UNSUPPORTED", `the image is encrypted with method ${cryptMethod}, which is not known`);
+  if (!extension)
+    throw fail("CORRUPT", "the image is encrypted with LUKS, and has no header extension that tells where the LUKS header is");
+  if (extension.length !== encryptionHeader.size)
+    throw fail("CORRUPT", `the header extension for LUKS has ${extension.length} bytes instead of ${encryptionHeader.size}`);
+  return { method: "luks", ...encryptionHeader.decode(extension) };
 }
 
 function checkTables(

@@ -1,9 +1,12 @@
 import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import type { Encryption } from "../encryption/blocks.js";
+import { unlockLuks } from "../encryption/luks.js";
+import { qcowAes } from "../encryption/qcow-aes.js";
 import { backingWish, parseNameIn } from "../qemu-names.js";
 import { type Qcow2Header, readHeader } from "./header.js";
-import { limits, MAGIC } from "./layout.js";
+import { CRYPT_METHOD_POSITION, limits, MAGIC } from "./layout.js";
 import { createMap } from "./map.js";
 import { findSnapshot, readSnapshots } from "./snapshots.js";
 import { qcow2Variants } from "./variants.js";
@@ -17,19 +20,21 @@ export const qcow2: FormatDriver = {
     const view = new DataView(head.buffer, head.byteOffset, head.length);
     return view.getUint32(0) === MAGIC && view.getUint32(4) !== 1;
   },
-  open(source, opener, { snapshot }) {
+  open(source, opener, { snapshot, passwords = [] }) {
     const header = readHeader(source);
     const state = snapshot === undefined ? undefined : findSnapshot(source, header, snapshot);
     const size = state?.size ?? header.size;
     const l1 = state ? { offset: state.l1TableOffset, entries: state.l1Size } : { offset: header.l1TableOffset, entries: header.l1Size };
     checkL1(source, header, l1, state === undefined);
+    const encryption = unlock(source, header, passwords);
     const data = header.dataFile ? openDataFile(source, header.dataFile, opener) : source;
     const closeData = () => {
       if (data !== source) data.close();
     };
     let parent: Layer | undefined;
     try {
-      const map = createMap({ source, header, data, l1 });
+      const map = createMap({ source, header, data, l1, encryption });
+      encryption?.choose?.(map, size);
       parent =
         header.backingFile === undefined ? undefined : opener.parent(backingWish(source.name, header.backingFile, header.backingFormat));
       return {
@@ -38,7 +43,10 @@ export const qcow2: FormatDriver = {
         size,
         ...(parent && { parent }),
         map,
-        facts: () => factsOf(source, header),
+        facts() {
+          const facts = factsOf(source, header, encryption);
+          return { ...facts, notes: [...facts.notes, ...(encryption?.notes?.(map, size) ?? [])] };
+        },
         close() {
           parent?.close();
           closeData();
@@ -51,6 +59,14 @@ export const qcow2: FormatDriver = {
     }
   },
 };
+
+/** Throws `KEY_NEEDED` for an encrypted image that no password opens. */
+function unlock(source: Source, { encryption }: Qcow2Header, passwords: readonly string[]): Encryption | undefined {
+  if (!encryption) return undefined;
+  if (encryption.method === "aes") return qcowAes(passwords, source.name, CRYPT_METHOD_POSITION);
+  // Sectors are counted by their place in the file that holds the clusters; the payload offset of the LUKS header is not used.
+  return { ...unlockLuks(source, encryption, passwords), sectors: "file" };
+}
 
 function openDataFile(source: Source, { name }: { readonly name: string | undefined }, opener: Opener): Source {
   if (name !== undefined) return opener.part(parseNameIn(source.name, name).path);
@@ -72,7 +88,7 @@ function checkL1(
   if (l1.offset + l1.entries * 8 > source.size) throw fail(`the L1 table of ${l1.entries} entries leaves the file of ${source.size} bytes`);
 }
 
-function factsOf(source: Source, header: Qcow2Header): LayerFacts {
+function factsOf(source: Source, header: Qcow2Header, encryption: Encryption | undefined): LayerFacts {
   const notes: string[] = [];
   if (header.dirty) notes.push("It was not closed properly: its refcounts may be wrong. Reading does not need them.");
   if (header.corrupt) notes.push("It is marked as corrupt by the program that wrote it.");
@@ -95,6 +111,7 @@ function factsOf(source: Source, header: Qcow2Header): LayerFacts {
       "refcount bits": header.refcountBits,
       ...(header.extendedL2 && { "extended L2": true }),
       ...(header.lazyRefcounts && { "lazy refcounts": true }),
+      ...(encryption && { encryption: encryption.name }),
       ...(header.bitmaps && { bitmaps: true }),
       ...(header.backingFile !== undefined && { "backing file": header.backingFile }),
       ...(header.backingFormat !== undefined && { "backing format": header.backingFormat }),

@@ -20,6 +20,9 @@ export const headerV2 = struct("qcow2 header", "big", 72, {
   snapshotsOffset: [64, big64],
 });
 
+export const CRYPT_METHOD_POSITION = 32;
+export const cryptMethods = { none: 0, aes: 1, luks: 2 } as const;
+
 /** What version 3 adds. */
 export const headerV3 = struct("qcow2 version 3 header", "big", 104, {
   incompatibleFeatures: [72, big64],
@@ -48,6 +51,9 @@ export const extensions = {
 } as const;
 
 export const extensionHead = struct("qcow2 header extension", "big", 8, { type: [0, u32], length: [4, u32] });
+
+/** Section "Full disk encryption header pointer". In bytes of the file. */
+export const encryptionHeader = struct("qcow2 full disk encryption header pointer", "big", 16, { offset: [0, u64], length: [8, u64] });
 
 /** Section "Feature name table". */
 export const featureName = struct("qcow2 feature name", "big", 48, { type: [0, u8], bit: [1, u8], name: [2, ascii(46)] });

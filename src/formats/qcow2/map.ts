@@ -3,6 +3,7 @@ import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
 import type { Extent } from "../driver.js";
+import { BLOCK_LIMIT, type Encryption, encryptedExtents } from "../encryption/blocks.js";
 import { runLength } from "../runs.js";
 import { storedExtent, tableError } from "../stored.js";
 import { createTableCache, loadTable64 } from "../tables.js";
@@ -22,10 +23,12 @@ export interface MapOptions {
   /** Where plain clusters lie: the qcow2 file, or its external data file. */
   readonly data: Source;
   readonly l1: { readonly offset: number; readonly entries: number };
+  /** Of plain clusters; QEMU stores compressed ones, tables and everything else as they are. */
+  readonly encryption?: Encryption | undefined;
 }
 
 /** `map` of an image with this L1 table. Throws if the L1 table itself cannot be read. */
-export function createMap({ source, header, data, l1 }: MapOptions): (offset: number, length: number) => Extent {
+export function createMap({ source, header, data, l1, encryption }: MapOptions): (offset: number, length: number) => Extent {
   const { clusterBits, extendedL2, version } = header;
   const clusterSize = 2 ** clusterBits;
   const raw = header.dataFile?.raw === true;
@@ -43,6 +46,8 @@ export function createMap({ source, header, data, l1 }: MapOptions): (offset: nu
   const l1Table = loadTable64(source, l1.offset, l1.entries);
   const loadSlice = createTableCache(SLICES_LIMIT, (position) => loadTable64(source, position, sliceBytes / 8));
   const packed = packedClusters(source, clusterBits, header.compression);
+
+  const encrypted = encryption && encryptedExtents(data, encryption);
 
   const corrupt = (position: number, message: string) => new ImageError("CORRUPT", message, { file: source.name, position });
   const isMapped = (index: number) => index < l1.entries && hostOffset(l1Table[2 * index]!, l1Table[2 * index + 1]!) !== 0;
@@ -70,7 +75,8 @@ export function createMap({ source, header, data, l1 }: MapOptions): (offset: nu
         }
         const next = (other: number) =>
           units.kind(table, other) === unitKinds.data && units.position(table, other) === start + (other - unit) * unitSize;
-        return storedExtent(data, position, runLength(inSlice, most, unitSize, next));
+        const run = runLength(inSlice, encrypted ? Math.min(most, BLOCK_LIMIT) : most, unitSize, next);
+        return encrypted ? encrypted(position, offset, position - start, run, unitSize) : storedExtent(data, position, run);
       }
       case unitKinds.packed: {
         const at = Math.floor(unit / units.perEntry) * units.words;

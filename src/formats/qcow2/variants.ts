@@ -45,5 +45,31 @@ export const qcow2Variants: readonly Variant[] = [
     support: "refused",
     proof: "formats/qcow2-headers.test.ts: an incompatible feature by its name",
   },
-  { name: "encryption: AES, LUKS", support: "refused", proof: "formats/qcow2-headers.test.ts: encryption method $method" },
+  {
+    name: "encryption: LUKS version 1 with AES (--password-file)",
+    support: "read",
+    proof: "formats/qcow2-encryption.test.ts: written with the key slots of the builder: %j",
+    remark: "xts, cbc, ecb, ctr; plain, plain64, essiv; also with snapshots, subclusters, backing files and external data files",
+  },
+  {
+    name: "encryption: AES, the legacy one (--password-file)",
+    support: "read",
+    proof: "formats/qcow2-encryption.test.ts: by QEMU, clusters of %i",
+    remark: "nothing in the image tells whether the password is right",
+  },
+  {
+    name: "compressed clusters of encrypted images",
+    support: "read",
+    proof: "formats/qcow2-encryption.test.ts: QEMU's own choice of ciphers, and what it does to a disk",
+  },
+  {
+    name: "encryption without a password that fits",
+    support: "refused",
+    proof: "formats/qcow2-encryption.test.ts: without the password: $name",
+  },
+  {
+    name: "encryption: LUKS with Serpent, Twofish, CAST5",
+    support: "refused",
+    proof: "formats/qcow2-encryption.test.ts: the cipher %s, by name",
+  },
 ];
