@@ -69,7 +69,7 @@ export function openMember(members: Members, path: string, unpacker: Unpacker, k
         if (ancestors.length === 0) unpacked = inner;
       }
       const driver = chooseDriver(source, readEnds(source), { format, name: innerName(own), regular: true, ...options });
-      return driver.open(source, openerOf(own, [...ancestors, own]), { passwords: options.passwords });
+      return driver.open(source, openerOf(own, [...ancestors, own]), { passwords: options.passwords, keys: unpacker.keys });
     } catch (error) {
       source.close();
       throw error;

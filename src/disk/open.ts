@@ -141,7 +141,7 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
       const driver = chooseDriver(source, ends, { format, name: innerName(source.name), regular, ...(root && hooks) });
       const openerOfThis = opener(file, [...ancestors, file.identity]);
       const { snapshot, disk, passwords } = options;
-      return driver.open(source, openerOfThis, { passwords, ...(root && { snapshot, disk }) });
+      return driver.open(source, openerOfThis, { passwords, keys: unpacker.keys, ...(root && { snapshot, disk }) });
     } catch (error) {
       source.close();
       throw error;

@@ -1,3 +1,4 @@
+import type { KeyMemory } from "../formats/driver.js";
 import { packedDriverOf, packedDrivers } from "../source/packed/registry.js";
 import { readBytes, type Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
@@ -18,6 +19,8 @@ export interface Unpacked {
 
 /** Opens what is compressed. */
 export interface Unpacker {
+  /** Where drivers remember keys. */
+  readonly keys: KeyMemory;
   /** `key` names the stream in one state of it: restart points are kept under it. Takes over `source`, unless it throws. */
   unpack(source: Source, key: string): Unpacked;
 }
@@ -31,6 +34,10 @@ export function createUnpacker(
   { degraded, progress }: { readonly degraded: boolean; readonly progress?: Progress | undefined },
 ): Unpacker {
   return {
+    keys: {
+      get: (name) => indexes.shared[`key ${name}`],
+      put: (name, key) => indexes.put(`key ${name}`, key, { lasting: false }),
+    },
     unpack(source, key) {
       let current = source;
       const packings: string[] = [];

@@ -113,6 +113,14 @@ export interface OpenOptions {
   readonly disk?: string | undefined;
   /** Passwords for encrypted images: each is tried. */
   readonly passwords?: readonly string[] | undefined;
+  readonly keys?: KeyMemory | undefined;
+}
+
+/** Keys that were derived from passwords at some cost, for other threads that open the same image. Never leaves the process. */
+export interface KeyMemory {
+  /** `name` tells one encrypted image from every other. */
+  get(name: string): Uint8Array | undefined;
+  put(name: string, key: Uint8Array): void;
 }
 
 /** What formats are told apart by. */

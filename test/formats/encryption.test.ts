@@ -238,11 +238,23 @@ describe("a LUKS header", () => {
     expect(unlock(luks.header, "wrong", "third").name).toContain("LUKS");
   });
 
+  test("a key that is remembered is not derived again, and is that image's alone", () => {
+    const kept = new Map<string, Uint8Array>();
+    const keys = { get: (name: string) => kept.get(name), put: (name: string, key: Uint8Array) => void kept.set(name, key) };
+    const { file, area } = fileOf(buildLuks({ ...small, passwords: ["first"] }).header);
+    unlockLuks(file, area, ["first"], keys);
+    expect(kept.size).toBe(1);
+    // No round of PBKDF2 is allowed.
+    expect(() => unlockLuks(file, area, ["first"], keys, 0)).not.toThrow();
+    const other = fileOf(buildLuks({ ...small, passwords: ["first"], hash: "sha1" }).header);
+    expect(imageErrorOf(() => unlockLuks(other.file, other.area, ["first"], keys, 0))).toBeDefined();
+  });
+
   test("all tries together are bounded", () => {
     // Each try: 2 hashes make the 64 bytes of a key, 1 the digest; the slots take 3, 4 and 5 iterations.
     const { header: bytes } = buildLuks({ ...small, passwords: ["first", "second", "third"] });
     const { file, area } = fileOf(bytes);
-    const tries = (limit: number, ...passwords: string[]) => imageErrorOf(() => unlockLuks(file, area, passwords, limit));
+    const tries = (limit: number, ...passwords: string[]) => imageErrorOf(() => unlockLuks(file, area, passwords, undefined, limit));
     expect(tries(9 + 11 + 13, "third")).toBeUndefined();
     expect(tries(9 + 11 + 12, "third")?.message).toContain("key slot 2 of the LUKS header: trying it takes 13 rounds");
     expect(tries(9 + 9 + 11 + 11 + 13 + 13, "wrong", "third")).toBeUndefined();

@@ -3,6 +3,7 @@ import { pbkdf2Sync } from "node:crypto";
 import { readBytes, readStruct, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
+import type { KeyMemory } from "../driver.js";
 import { AES_BLOCK } from "./aes.js";
 import { mergeStripes } from "./antiforensic.js";
 import { type HashName, hashNamed, hashNames, sizeOfHash } from "./hashes.js";
@@ -36,15 +37,20 @@ type KeySlot = ReturnType<typeof keySlot.decode>;
 
 /**
  * Tries each password on each key slot. Throws `KEY_NEEDED` if none fits, `UNSUPPORTED` for ciphers and hashes that are not read here, and what is
- * wrong with the slots if that is why none fits. `roundsLimit` as `limits.rounds`.
+ * wrong with the slots if that is why none fits. `keys`: where the key is remembered. `roundsLimit` as `limits.rounds`.
  */
 export function unlockLuks(
   source: Source,
   area: LuksArea,
   passwords: readonly string[],
+  keys?: KeyMemory,
   roundsLimit: number = limits.rounds,
 ): UnlockedLuks {
   const luks = readHeader(source, area);
+  const name = `LUKS, ${luks.choice.name}, ${luks.hash}`;
+  const keyName = `luks ${Buffer.concat([luks.keyDigest, luks.keyDigestSalt]).toString("hex")}`;
+  const known = keys?.get(keyName);
+  if (known) return { cipher: luks.choice.create(known), name };
   const slots = Array.from({ length: KEY_SLOTS }, (_, index) => {
     const position = area.offset + KEY_SLOTS_AT + index * keySlot.size;
     return { index, position, slot: readStruct(source, position, keySlot) };
@@ -62,7 +68,9 @@ export function unlockLuks(
       const stored = readMaterial(source, area, slot, luks.keyBytes);
       for (const password of passwords) {
         const key = tryPassword(password, slot, luks, stored, work);
-        if (key) return { cipher: luks.choice.create(key), name: `LUKS, ${luks.choice.name}, ${luks.hash}` };
+        if (!key) continue;
+        keys?.put(keyName, key);
+        return { cipher: luks.choice.create(key), name };
       }
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;

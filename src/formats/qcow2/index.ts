@@ -1,6 +1,6 @@
 import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
-import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import type { FormatDriver, KeyMemory, Layer, LayerFacts, Opener } from "../driver.js";
 import type { Encryption } from "../encryption/blocks.js";
 import { unlockLuks } from "../encryption/luks.js";
 import { qcowAes } from "../encryption/qcow-aes.js";
@@ -20,13 +20,13 @@ export const qcow2: FormatDriver = {
     const view = new DataView(head.buffer, head.byteOffset, head.length);
     return view.getUint32(0) === MAGIC && view.getUint32(4) !== 1;
   },
-  open(source, opener, { snapshot, passwords = [] }) {
+  open(source, opener, { snapshot, passwords = [], keys }) {
     const header = readHeader(source);
     const state = snapshot === undefined ? undefined : findSnapshot(source, header, snapshot);
     const size = state?.size ?? header.size;
     const l1 = state ? { offset: state.l1TableOffset, entries: state.l1Size } : { offset: header.l1TableOffset, entries: header.l1Size };
     checkL1(source, header, l1, state === undefined);
-    const encryption = unlock(source, header, passwords);
+    const encryption = unlock(source, header, passwords, keys);
     const data = header.dataFile ? openDataFile(source, header.dataFile, opener) : source;
     const closeData = () => {
       if (data !== source) data.close();
@@ -61,11 +61,16 @@ export const qcow2: FormatDriver = {
 };
 
 /** Throws `KEY_NEEDED` for an encrypted image that no password opens. */
-function unlock(source: Source, { encryption }: Qcow2Header, passwords: readonly string[]): Encryption | undefined {
+function unlock(
+  source: Source,
+  { encryption }: Qcow2Header,
+  passwords: readonly string[],
+  keys: KeyMemory | undefined,
+): Encryption | undefined {
   if (!encryption) return undefined;
   if (encryption.method === "aes") return qcowAes(passwords, source.name, CRYPT_METHOD_POSITION);
   // Sectors are counted by their place in the file that holds the clusters; the payload offset of the LUKS header is not used.
-  return { ...unlockLuks(source, encryption, passwords), sectors: "file" };
+  return { ...unlockLuks(source, encryption, passwords, keys), sectors: "file" };
 }
 
 function openDataFile(source: Source, { name }: { readonly name: string | undefined }, opener: Opener): Source {
