@@ -4,6 +4,7 @@ import type { ImageError } from "../util/errors.js";
 import type { OpenedDisk } from "./open.js";
 import type { Finding } from "./parents.js";
 import type { Partition, PartitionTable } from "./partitions/read.js";
+import type { VolumeScan } from "./volumes/volume.js";
 
 /** What `info --json` prints and `info.json` in a mount holds. Sizes and positions in bytes. */
 export interface DiskDescription {
@@ -34,6 +35,15 @@ export interface DiskDescription {
   readonly disks?: readonly MemberDescription[];
   readonly partitionTable?: { readonly scheme: string; readonly sectorSize: number; readonly id?: string };
   readonly partitions: readonly (Partition & { readonly file: string })[];
+  /** What lies on the disk in other ways than partitions: BSD slices, logical volumes, members of arrays. */
+  readonly volumes?: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly typeName: string;
+    readonly size: number;
+    readonly file: string;
+    readonly uuid?: string;
+  }[];
   /** What is stored beside the disk. */
   readonly tracks?: readonly { readonly file: string; readonly size: number }[];
   /** What is unusual, one sentence each. */
@@ -52,6 +62,7 @@ export interface MemberDescription extends DiskDescription {
 /** What was found on the disk. */
 export interface Found {
   readonly table?: PartitionTable | undefined;
+  readonly volumes?: VolumeScan | undefined;
   readonly container?: Container;
   /** Why there is no container. */
   readonly failure?: ImageError;
@@ -64,7 +75,7 @@ export interface Found {
 export type Described = Pick<OpenedDisk, "layer" | "findings" | "unpacked"> & { readonly files?: OpenedDisk["files"] };
 
 export function describeDisk({ layer, files = [], findings, unpacked }: Described, found: Found = {}): DiskDescription {
-  const { table, container, failure, disks = [], failures = [] } = found;
+  const { table, volumes, container, failure, disks = [], failures = [] } = found;
   const held = container?.facts();
   const chain = chainOf(layer);
   const { variant, details, snapshots } = layer.facts();
@@ -92,11 +103,18 @@ export function describeDisk({ layer, files = [], findings, unpacked }: Describe
       partitionTable: { scheme: table.scheme, sectorSize: table.sectorSize, ...(table.id !== undefined && { id: table.id }) },
     }),
     partitions: (table?.partitions ?? []).map((partition) => ({ ...partition, file: `partitions/${partition.number}.raw` })),
+    ...(volumes &&
+      volumes.volumes.length > 0 && {
+        volumes: volumes.volumes.map(({ name, kind, typeName, size, uuid }) => {
+          return { name, kind, typeName, size, file: `volumes/${name}.raw`, ...(uuid !== undefined && { uuid }) };
+        }),
+      }),
     ...(layer.tracks && { tracks: layer.tracks.map(({ name, size }) => ({ file: `tracks/${name}`, size })) }),
     notes: [
       ...unpacked.notes,
       ...chain.flatMap((each) => each.facts().notes.map((note) => (each === layer || !isThere(each) ? note : `${each.name}: ${note}`))),
       ...(table?.notes ?? []),
+      ...(volumes?.notes ?? []),
       ...(held?.notes ?? []),
       ...(failure ? [`Its files cannot be shown: ${failure.message}.`] : []),
       ...failures,

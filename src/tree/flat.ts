@@ -1,5 +1,6 @@
 import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, readDisk } from "../disk/read.js";
+import type { Piece } from "../disk/volumes/volume.js";
 import type { Layer, Track } from "../formats/driver.js";
 import { memorySource } from "../source/memory.js";
 import { checkRange, type Source } from "../source/source.js";
@@ -49,6 +50,40 @@ export function windowFile(whole: FlatFile, start: number, size: number): FlatFi
     size,
     read: (target, offset) => whole.read(target, start + offset),
     locate: (offset, length) => whole.locate(start + offset, length),
+    allocated: once(() => countAllocated(file) ?? Math.min(size, whole.allocated())),
+  };
+  return file;
+}
+
+/** A file that lies in pieces of another one: they follow each other without a gap, and lie in it. `size` in bytes, of all of them. */
+export function piecesFile(whole: FlatFile, size: number, pieces: readonly Piece[]): FlatFile {
+  /** The piece that holds `offset`: the last that begins at or before it. */
+  const pieceAt = (offset: number): Piece => {
+    let low = 0;
+    let high = pieces.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((pieces[middle]?.offset ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return pieces[low] as Piece;
+  };
+  const file: FlatFile = {
+    size,
+    read(target, offset) {
+      for (let done = 0; done < target.length; ) {
+        const piece = pieceAt(offset + done);
+        const within = offset + done - piece.offset;
+        const length = Math.min(target.length - done, piece.size - within);
+        whole.read(target.subarray(done, done + length), piece.start + within);
+        done += length;
+      }
+    },
+    locate(offset, length) {
+      const piece = pieceAt(offset);
+      const within = offset - piece.offset;
+      return whole.locate(piece.start + within, Math.min(length, piece.size - within));
+    },
     allocated: once(() => countAllocated(file) ?? Math.min(size, whole.allocated())),
   };
   return file;

@@ -5,13 +5,14 @@ import { type DiskDescription, describeDisk, type MemberDescription } from "../d
 import { type Members, type OpenedMember, openMember } from "../disk/members.js";
 import type { OpenedDisk } from "../disk/open.js";
 import { type PartitionTable, readPartitions } from "../disk/partitions/read.js";
+import { readVolumes } from "../disk/volumes/read.js";
 import type { Layer } from "../formats/driver.js";
 import { ImageError } from "../util/errors.js";
 import { explain } from "../util/explain.js";
 import { harmlessJson } from "../util/text.js";
 import { type Contents, contentsOf, holdsFiles, openContainer } from "./contents.js";
 import { DISKS_LIMIT, findDisks } from "./find-disks.js";
-import { diskFile, diskSource, memoryFile, trackFile, windowFile } from "./flat.js";
+import { diskFile, diskSource, memoryFile, piecesFile, trackFile, windowFile } from "./flat.js";
 import { membersOf } from "./members.js";
 import { type DirectoryNode, directoryNode, type Entry, type FileNode, type FlatFile, type Node, type SymlinkNode } from "./node.js";
 
@@ -63,9 +64,11 @@ const ids = {
   tracks: 7,
   kernel: 8,
   ramdisk: 9,
+  volumes: 10,
   partition: 16,
   bootImage: 4096,
   track: 8192,
+  volume: 2 ** 17,
   item: 2 ** 20,
 } as const;
 
@@ -88,7 +91,11 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
   const flat = container?.archive ? undefined : diskFile(layer, cache, storedBytes(opened));
   const table = flat && readPartitions({ ...flat, ...(opened.sectorSize !== undefined && { sectorSize: opened.sectorSize }) });
 
-  const description = describeDisk(opened, { ...found, table, disks: inner.disks.map(describeMember), failures: inner.failures });
+  const volumes = flat
+    ? readVolumes({ ...flat, ...(opened.sectorSize !== undefined && { sectorSize: opened.sectorSize }) }, table)
+    : undefined;
+
+  const description = describeDisk(opened, { ...found, table, volumes, disks: inner.disks.map(describeMember), failures: inner.failures });
   const info = Buffer.from(`${harmlessJson(description, 2)}\n`);
   const machines = inner.disks.filter(({ member }) => member.role !== "AKI" && member.role !== "ARI" && member.role !== "CD");
   const only = flat
@@ -103,6 +110,13 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
         node: file(ids.bootImage + index, windowFile(flat, position, size)),
       }))
     : [];
+  const volumeEntries =
+    flat && volumes
+      ? volumes.volumes.map(({ name, size, pieces }, index) => ({
+          name: `${name}.raw`,
+          node: file(ids.volume + index, piecesFile(flat, size, pieces)),
+        }))
+      : [];
   const tracks = (layer.tracks ?? []).map((track, index) => ({ name: track.name, node: file(ids.track + index, trackFile(track, cache)) }));
   const disks = inner.disks.map(({ member, shown: one }) => ({ name: member.name, node: one.root }));
 
@@ -116,6 +130,7 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
     ...(links.kernel === undefined ? [] : [{ name: "kernel", node: link(ids.kernel, posix.join("files", links.kernel)) }]),
     ...(links.ramdisk === undefined ? [] : [{ name: "ramdisk", node: link(ids.ramdisk, posix.join("files", links.ramdisk)) }]),
     ...(partitions.length > 0 ? [{ name: "partitions", node: directory(ids.partitions, partitions) }] : []),
+    ...(volumeEntries.length > 0 ? [{ name: "volumes", node: directory(ids.volumes, volumeEntries) }] : []),
     ...(tracks.length > 0 ? [{ name: "tracks", node: directory(ids.tracks, tracks) }] : []),
   ]);
   const own = nodesBelow(root, first, first + ids.item);

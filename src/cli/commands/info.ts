@@ -56,6 +56,7 @@ function infoLines(description: DiskDescription): string[] {
     ...section("Chain:", chainRows(description)),
     ...section("Snapshots:", snapshotRows(description)),
     ...section(partitionsTitle(description), partitionRows(description)),
+    ...section("Volumes:", volumeRows(description)),
     ...section("Tracks:", trackRows(description)),
     ...section("Disks:", diskRows(description)),
     ...(notes.length > 0 ? ["", "Worth knowing:", ...notes.map((note) => `  - ${note}`)] : []),
@@ -105,6 +106,12 @@ function chainRows({ chain }: DiskDescription): string[][] {
   if (chain.length < 2) return [];
   const rows = chain.map(({ file, format, size, found }, depth) => [String(depth), format, formatSize(size), file, found ?? "-"]);
   return [["DEPTH", "FORMAT", "SIZE", "FILE", "FOUND"], ...rows];
+}
+
+function volumeRows({ volumes = [] }: DiskDescription): string[][] {
+  if (volumes.length === 0) return [];
+  const rows = volumes.map(({ name, kind, size, typeName }) => [name, kind, formatSize(size), typeName]);
+  return [["NAME", "KIND", "SIZE", "TYPE"], ...rows];
 }
 
 function trackRows({ tracks = [] }: DiskDescription): string[][] {

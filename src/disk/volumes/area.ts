@@ -55,7 +55,7 @@ function toArea(scan: Scan, area: Omit<Area, "size" | "head" | "type"> & { reado
 
 /** `length` bytes at `offset` of the area; undefined where they leave it, or, with a note, cannot be read. */
 export function areaBytes(scan: Scan, area: Area, offset: number, length: number): Buffer | undefined {
-  if (offset < 0 || offset + length > area.size) return undefined;
+  if (offset < 0 || length < 1 || offset + length > area.size) return undefined;
   if (offset + length <= area.head.length) return Buffer.from(area.head.subarray(offset, offset + length));
   return scan.bytes(area.start + offset, length);
 }

@@ -41,7 +41,18 @@ const fileSystems = [
 /** From 16 on, every system has given the numbers other meanings. */
 const laterFileSystems: Readonly<Record<Flavour, Readonly<Record<number, string>>>> = {
   FreeBSD: { 14: "Vinum", 15: "RAID", 16: "Filecore", 17: "ext2", 18: "NTFS", 20: "CCD", 21: "JFS2", 27: "ZFS", 30: "nandfs" },
-  NetBSD: { 16: "Filecore", 17: "ext2", 18: "NTFS", 19: "RAIDframe", 20: "CCD", 21: "JFS2", 22: "Apple UFS", 23: "Vinum", 24: "UDF", 27: "ZFS" },
+  NetBSD: {
+    16: "Filecore",
+    17: "ext2",
+    18: "NTFS",
+    19: "RAIDframe",
+    20: "CCD",
+    21: "JFS2",
+    22: "Apple UFS",
+    23: "Vinum",
+    24: "UDF",
+    27: "ZFS",
+  },
   OpenBSD: { 16: "ADFS", 17: "ext2", 18: "CCD", 19: "RAID", 20: "NTFS", 21: "UDF", 22: "HAMMER2" },
 };
 
@@ -81,13 +92,15 @@ export function readDisklabel(scan: Scan, area: Area, table: PartitionTable | un
   }
   // On a bare disk the raw partition starts at 0, unless the image is a slice that was copied alone.
   const base = openBsd || flavour === "NetBSD" ? 0 : area.start - (raw?.start ?? 0);
+  // A slice at 0 is made up: FreeBSD has the whole disk then, and the MBR says 50000 sectors.
+  const end = area.start === 0 ? Number.MAX_SAFE_INTEGER : area.start + area.declared;
   const names = laterFileSystems[flavour ?? (openBsd ? "OpenBSD" : "FreeBSD")];
   const id = openBsd ? Buffer.from(label.fields.d_uid).toString("hex") : "";
   return entries.flatMap((entry) => {
     const start = base + entry.start;
     const letter = letterOf(entry.index);
     if (isRaw(scan, area, entry, start)) return [];
-    if (start < area.start || start + entry.size > area.start + area.declared) {
+    if (start < area.start || start + entry.size > end) {
       noteOutside(scan, area, table, entry, start, letter);
       return [];
     }

@@ -68,17 +68,12 @@ export const mdSuper1 = struct("md superblock 1", "little", 256, {
   set_uuid: [16, bytes(16)],
   set_name: [32, bytes(32)],
   level: [72, u32],
-  layout: [76, u32],
   size: [80, big64],
-  chunksize: [88, u32],
   raid_disks: [92, u32],
-  new_offset: [124, u32],
   data_offset: [128, big64],
-  data_size: [136, big64],
   super_offset: [144, big64],
   recovery_offset: [152, big64],
   dev_number: [160, u32],
-  bblog_shift: [185, u8],
   bblog_size: [186, u16],
   bblog_offset: [188, u32],
   events: [200, big64],
@@ -101,8 +96,6 @@ export const mdSuper0 = struct("md superblock 0.90", "little", 4096, {
   set_uuid3: [60, u32],
   sb_csum: [152, u32],
   events: [156, big64],
-  reshape_position: [176, big64],
-  layout: [256, u32],
   this_disk_raid_disk: [3980, u32],
   this_disk_state: [3984, u32],
 });
@@ -130,8 +123,8 @@ export const lvmMetadataHeader = struct("LVM metadata header", "little", 40, {
 });
 
 export const lvmRawLocation = struct("LVM raw location", "little", 24, {
-  offset: [0, u64],
-  size: [8, u64],
+  offset: [0, big64],
+  size: [8, big64],
   checksum: [16, u32],
   flags: [20, u32],
 });
@@ -139,7 +132,6 @@ export const lvmRawLocation = struct("LVM raw location", "little", 24, {
 /** What dm-raid keeps in the first sector of a leg's metadata: drivers/md/dm-raid.c of Linux. */
 export const dmRaidSuper = struct("dm-raid superblock", "little", 48, {
   magic: [0, u32],
-  num_devices: [8, u32],
   array_position: [12, u32],
   events: [16, big64],
   failed_devices: [24, big64],

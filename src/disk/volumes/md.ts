@@ -6,7 +6,8 @@ import { type FoundVolume, onePiece } from "./volume.js";
 const magic = 0xa92b4efc;
 /** A superblock 1 has at most this, with the roles of 1920 devices. */
 const SUPER_SIZE = 4096;
-const NO_POSITION = 0xffffffffffffffffn;
+/** An entry of the list of bad blocks that is not used. */
+const NO_BLOCKS = 0xffffffffffffffffn;
 
 /** Of version 1. */
 const features = { recoveryOffset: 2, reshape: 4, badBlocks: 8, newOffset: 64, journal: 512, known: 0x1fff } as const;
@@ -29,7 +30,7 @@ interface Member {
   readonly size: number;
 }
 
-export interface MdScan {
+interface MdScan {
   readonly volumes: FoundVolume[];
   /** Areas that belong to an array: what they hold is the array's. */
   readonly members: ReadonlySet<Area>;
@@ -38,7 +39,14 @@ export interface MdScan {
 /** The arrays of Linux whose members hold all of the data, each: RAID 1. Others are named in notes. */
 export function readMd(scan: Scan, areas: readonly Area[]): MdScan {
   const found = areas.flatMap((area) => readMember(scan, area) ?? []);
-  const volumes = [...Map.groupBy(found, ({ uuid }) => uuid).values()].flatMap((members) => toVolume(scan, members) ?? []);
+  const arrays = new Set(found.map(({ uuid }) => uuid));
+  const volumes = [...arrays].flatMap(
+    (each) =>
+      toVolume(
+        scan,
+        found.filter(({ uuid }) => uuid === each),
+      ) ?? [],
+  );
   return { volumes, members: new Set(found.map(({ area }) => area)) };
 }
 
@@ -49,7 +57,8 @@ function toVolume(scan: Scan, members: readonly Member[]): FoundVolume | undefin
   }
   const [first, ...others] = members.filter(({ refusal }) => refusal === undefined).toSorted((a, b) => Number(b.events - a.events));
   if (!first) return undefined;
-  if (others.length > 0) scan.note(`the md array ${first.name} is shown from ${first.area.label}, one of ${others.length + 1} members that are there`);
+  if (others.length > 0)
+    scan.note(`the md array ${first.name} is shown from ${first.area.label}, one of ${others.length + 1} members that are there`);
   return {
     name: first.name,
     kind: "md",
@@ -108,7 +117,8 @@ function refusal1(scan: Scan, area: Area, sector: number, raw: Buffer, fields: R
   if (role === 0xfffd) return "it is a journal";
   if (role === 0xfffe) return "it has been marked faulty";
   if (role >= raid_disks) return "it is a spare";
-  if (feature_map & features.recoveryOffset && recovery_offset < fields.size) return `only its first ${recovery_offset * 512n} bytes have been rebuilt`;
+  if (feature_map & features.recoveryOffset && recovery_offset < fields.size)
+    return `only its first ${recovery_offset * 512n} bytes have been rebuilt`;
   if (feature_map & features.newOffset) return "its data are being moved";
   if (feature_map & features.badBlocks && hasBadBlocks(scan, area, sector, fields)) return "some of its blocks are recorded as bad";
   return undefined;
@@ -118,7 +128,7 @@ function hasBadBlocks(scan: Scan, area: Area, sector: number, fields: ReturnType
   // Signed: it may lie before the superblock. The first entry tells; without any it is all ones.
   const log = areaBytes(scan, area, (sector + (fields.bblog_offset | 0)) * 512, 512);
   const first = log?.readBigUInt64LE(0);
-  return fields.bblog_size > 0 && first !== NO_POSITION;
+  return fields.bblog_size > 0 && first !== NO_BLOCKS;
 }
 
 function readVersion0(scan: Scan, area: Area, position: number): Member | undefined {
@@ -138,8 +148,8 @@ function readVersion0(scan: Scan, area: Area, position: number): Member | undefi
 }
 
 function refusal0(fields: ReturnType<typeof mdSuper0.decode>): string | undefined {
-  const { minor_version, reshape_position, level, this_disk_state, this_disk_raid_disk, raid_disks } = fields;
-  if (minor_version > 90 && reshape_position !== NO_POSITION && reshape_position !== 0n) return "it is being reshaped";
+  const { minor_version, level, this_disk_state, this_disk_raid_disk, raid_disks } = fields;
+  if (minor_version > 90) return "it is being reshaped";
   if ((level | 0) !== 1) return levelRefusal(level | 0);
   if (this_disk_state & states.faulty) return "it has been marked faulty";
   if (!(this_disk_state & states.sync) || this_disk_raid_disk >= raid_disks) return "it is a spare";
