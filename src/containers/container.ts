@@ -126,8 +126,8 @@ export interface ContainerOptions {
 
 export interface ContainerDriver {
   readonly name: string;
-  /** Whether `disk` holds one; reads little. */
-  probe(disk: Source): boolean;
+  /** Whether `disk` holds one; reads little. `sessions`: where those of a disc begin, in bytes, where that is known. */
+  probe(disk: Source, sessions?: readonly number[]): boolean;
   /** Closes nothing, but what it opened itself if it throws. */
   open(disk: Source, context: ContainerContext): Container;
 }

@@ -11,12 +11,13 @@ const COUNT_LIMIT = 2000;
 /** Opens the side of a disc that says most. */
 export const disc: ContainerDriver = {
   name: "disc",
-  probe: (disk) => iso9660.probe(disk) || udf.probe(disk),
+  probe: (disk, sessions) => iso9660.probe(disk, sessions) || udf.probe(disk, sessions),
   open(disk, context) {
     const { names } = context.options;
-    const iso = iso9660.probe(disk) ? attempt(disk, iso9660, context) : undefined;
+    const { sessions } = context;
+    const iso = iso9660.probe(disk, sessions) ? attempt(disk, iso9660, context) : undefined;
     const other =
-      (iso === undefined || names === undefined || names === "udf") && udf.probe(disk) ? attempt(disk, udf, context) : undefined;
+      (iso === undefined || names === undefined || names === "udf") && udf.probe(disk, sessions) ? attempt(disk, udf, context) : undefined;
     if (names === "udf" && !other) throw new ImageError("UNSUPPORTED", "the disc has no udf names", { file: disk.name });
     const isoSide = isContainer(iso) ? iso : undefined;
     const udfSide = isContainer(other) ? other : undefined;

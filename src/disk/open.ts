@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { FileEnds, Identity, Layer, Opener, OpenOptions, ParentWish } from "../formats/driver.js";
 import { raw } from "../formats/raw/index.js";
-import { detect, driverNamed, wholeNames } from "../formats/registry.js";
+import { describingNames, detect, driverNamed, wholeNames } from "../formats/registry.js";
 import { concatSource } from "../source/concat.js";
 import { fileSource, type OpenedFile, openFile } from "../source/file.js";
 import { sliceSource } from "../source/slice.js";
@@ -151,7 +151,8 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
   /** The image that the file is a part of, if it is. */
   function openWholeOf(part: DiskFile, ends: FileEnds): Layer | undefined {
     const names = wholeNames(basename(part.path), ends);
-    for (const candidate of foldersOf(part.path).flatMap((folder) => names.map((name) => join(folder, name)))) {
+    const better = [...names, ...describingNames(basename(part.path), ends)];
+    for (const candidate of foldersOf(part.path).flatMap((folder) => better.map((name) => join(folder, name)))) {
       if (!isFile(candidate) || resolve(candidate) === resolve(part.path)) continue;
       const layer = openLayer({ path: candidate, role: candidate, trusted: false }, undefined, [], false);
       const others = files.list().filter(({ role }) => role !== part.role && role !== candidate);

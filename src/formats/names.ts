@@ -4,6 +4,7 @@
  */
 export const formatNames = [
   "vhd",
+  "nrg",
   "dmg",
   "qcow2",
   "qcow",
@@ -17,6 +18,11 @@ export const formatNames = [
   "android-sparse",
   "vma",
   "xva",
+  "mds",
+  "cue",
+  "cdrdao",
+  "ccd",
+  "cd-raw",
   "raw",
 ] as const;
 export type FormatName = (typeof formatNames)[number];

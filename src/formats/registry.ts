@@ -4,8 +4,15 @@ import type { FileEnds, FormatDriver } from "./driver.js";
 import { type FormatName, formatNames } from "./names.js";
 import { androidSparse } from "./android-sparse/index.js";
 import { bochs } from "./bochs/index.js";
+import { ccd } from "./ccd/index.js";
+import { cdRaw } from "./cd-raw/index.js";
+import { sheetNames } from "./cd/sheet.js";
+import { cdrdao } from "./cdrdao/index.js";
 import { cloop } from "./cloop/index.js";
+import { cue } from "./cue/index.js";
 import { dmg } from "./dmg/index.js";
+import { mds } from "./mds/index.js";
+import { nrg } from "./nrg/index.js";
 import { parallels } from "./parallels/index.js";
 import { qcow } from "./qcow/index.js";
 import { qcow2 } from "./qcow2/index.js";
@@ -21,8 +28,14 @@ import { xva } from "./xva/index.js";
 const byName: Readonly<Record<FormatName, FormatDriver>> = {
   "android-sparse": androidSparse,
   bochs,
+  ccd,
+  "cd-raw": cdRaw,
+  cdrdao,
   cloop,
+  cue,
   dmg,
+  mds,
+  nrg,
   parallels,
   qcow,
   qcow2,
@@ -60,4 +73,10 @@ export function wholeNames(name: string, ends: FileEnds): readonly string[] {
   // A part has a signature of its own, or none.
   const candidates = detected === raw ? drivers : [detected];
   return candidates.flatMap((driver) => driver.partOf?.(name, ends) ?? []);
+}
+
+/** What may describe the file `name`, beside it, better than it does itself: it can be opened without. */
+export function describingNames(name: string, ends: FileEnds): readonly string[] {
+  const detected = detect(ends);
+  return detected === raw || detected === cdRaw ? sheetNames(name) : [];
 }

@@ -26,7 +26,7 @@ import { setUint64 } from "./uint64.js";
 
 // Each operation writes the content of its reply and returns how many bytes that is, or an errno as a negative number.
 
-const { EINVAL, EISDIR, ENOENT, ENOTDIR, ENXIO, EPROTO, EROFS } = constants.errno;
+const { EINVAL, EISDIR, ENOENT, ENOTDIR, ENXIO, EPROTO } = constants.errno;
 
 const WANTED =
   initFlags.ASYNC_READ |

@@ -1,6 +1,8 @@
 import { LRUCache } from "lru-cache";
-import type { Container, ContainerContext, ContainerDriver, Content, Item } from "../containers/container.js";
+import type { Container, ContainerContext, Content, Item } from "../containers/container.js";
+import { initramfs } from "../containers/cpio/index.js";
 import { disc } from "../containers/disc.js";
+import { kernel } from "../containers/kernel/index.js";
 import { ovf } from "../containers/ovf/discrete.js";
 import { ova } from "../containers/ovf/ova.js";
 import { vagrant } from "../containers/ovf/vagrant.js";
@@ -17,7 +19,7 @@ import type { DirectoryNode, FlatFile, Node } from "./node.js";
 const diskDrivers = [disc];
 
 /** What is a file and no disk: not looked for inside an image. */
-const fileDrivers = [...diskDrivers, ova, vagrant, ovf, tar];
+const fileDrivers = [...diskDrivers, ova, vagrant, ovf, tar, initramfs, kernel];
 
 const RECENT_NODES = 512;
 
@@ -50,7 +52,7 @@ export function openContainer(
 ): { readonly container?: Container; readonly failure?: ImageError } {
   try {
     const drivers = format === "raw" ? fileDrivers : diskDrivers;
-    const container = choose(disk, drivers, context);
+    const container = drivers.find((driver) => driver.probe(disk, context.sessions))?.open(disk, context);
     return container ? { container } : {};
   } catch (error) {
     if (error instanceof ImageError) return { failure: error };
@@ -61,10 +63,6 @@ export function openContainer(
 /** Whether `source`, which is no disk, holds files that can be shown. */
 export function holdsFiles(source: Source): boolean {
   return fileDrivers.some((driver) => driver.probe(source));
-}
-
-function choose(disk: Source, drivers: readonly ContainerDriver[], context: ContainerContext): Container | undefined {
-  return drivers.find((driver) => driver.probe(disk))?.open(disk, context);
 }
 
 /** The nodes of a container on `disk`, which is mapped by `layer`. Made when they are asked for: there may be millions. */

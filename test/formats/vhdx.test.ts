@@ -3,7 +3,6 @@ import { describe, expect, test } from "vitest";
 import type { Layer, Opener, ParentWish } from "../../src/formats/driver.js";
 import { vhdx } from "../../src/formats/vhdx/index.js";
 import { memorySource } from "../../src/source/memory.js";
-import { ImageError } from "../../src/util/errors.js";
 import { mixed, noise, randomNumbers } from "../support/content.js";
 import { describeDriver, type Sample } from "../support/contract.js";
 import { change, createImage, qemuImg } from "../support/qemu.js";

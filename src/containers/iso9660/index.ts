@@ -28,7 +28,7 @@ export type Names = Exclude<NameKind, "udf">;
 
 export const iso9660: ContainerDriver = {
   name: "iso9660",
-  probe: (disk) => readVolumes(disk).length > 0,
+  probe: (disk, sessions = []) => [0, ...sessions].some((start) => readVolumes(disk, start).length > 0),
   open: (disk, { options, sessions }) => openIso(disk, { ...options, sessions }),
 };
 
@@ -45,7 +45,7 @@ export interface IsoOptions {
 /** Opens the tree of a disc. Throws `UNSUPPORTED` for names or a session that it does not have. */
 export function openIso(file: Source, { names, session, sessions: known }: IsoOptions = {}): Container {
   const sessions = findSessions(file, known, session !== undefined);
-  const start = session === undefined ? startOfLast(file, sessions) : sessions[session - 1];
+  const start = session === undefined ? startOfLast(file, sessions, known) : sessions[session - 1];
   if (start === undefined) {
     throw new ImageError("UNSUPPORTED", `the disc has no session ${session}, it has ${sessions.length}`, { file: file.name });
   }
@@ -74,7 +74,9 @@ function bootImagesOf(disk: Source, start: number, missing: number): ReturnType<
 }
 
 /** What media without sessions begin with is a copy of the last one's descriptors. */
-function startOfLast(disk: Source, sessions: readonly number[]): number {
+function startOfLast(disk: Source, sessions: readonly number[], known: readonly number[] = []): number {
+  const last = sessions.at(-1);
+  if (last !== undefined && known.includes(last)) return last;
   return sessions[0] !== 0 && readVolumes(disk).length > 0 ? 0 : (sessions.at(-1) ?? 0);
 }
 

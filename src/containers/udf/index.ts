@@ -24,7 +24,7 @@ const KEPT_ENTRIES = 400_000;
  */
 export const udf: ContainerDriver = {
   name: "udf",
-  probe: (disk) => hasRecognition(disk) || hasAnchor(disk),
+  probe: (disk, sessions = [0]) => sessions.some((start) => hasRecognition(disk, start)) || hasAnchor(disk),
   open: openUdf,
 };
 
