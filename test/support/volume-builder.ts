@@ -194,7 +194,7 @@ function foldedSum(block: Buffer): number {
 }
 
 /** The reflected CRC-32 of the field, bit by bit, without a last inversion. */
-export function lvmCrc(content: Uint8Array): number {
+function lvmCrc(content: Uint8Array): number {
   let crc = 0xf597a6cf;
   for (const byte of content) {
     crc = (crc ^ byte) >>> 0;

@@ -33,7 +33,7 @@ const TRAILER = "TRAILER!!!";
 /** Longer names are none that a path can have. */
 const NAME_LIMIT = 64 * 1024;
 const MEMBER_LIMIT = 4_000_000;
-export const SEGMENT_LIMIT = 15;
+const SEGMENT_LIMIT = 15;
 /** Headers of small members lie in it together. */
 const WINDOW = 64 * 1024;
 

@@ -30,7 +30,7 @@ const MAP_LIMIT = 16;
 const IDENTIFIED = 64;
 
 /** Throws `UNSUPPORTED` for a kind that is not known. */
-export function decodeMaps(volume: Volume, { maps, mapCount }: Descriptors["logicalVolume"]): readonly PartitionMap[] {
+function decodeMaps(volume: Volume, { maps, mapCount }: Descriptors["logicalVolume"]): readonly PartitionMap[] {
   if (mapCount > MAP_LIMIT) throw damagedUdf(volume, `a volume of ${mapCount} partitions is more than the limit of ${MAP_LIMIT}`);
   const found: PartitionMap[] = [];
   for (let at = 0; found.length < mapCount; at += maps[at + 1] ?? 0) {

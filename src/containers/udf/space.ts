@@ -76,7 +76,7 @@ interface Mapped {
 }
 
 /** Fills `target` with the bytes from `offset` on. Throws what makes them unreadable. */
-export function readMapped(mapped: Mapped, target: Buffer, offset: number): void {
+function readMapped(mapped: Mapped, target: Buffer, offset: number): void {
   for (let done = 0; done < target.length; ) {
     const extent = mapped.map(offset + done, target.length - done);
     if (extent.kind === "damaged") throw extent.error;

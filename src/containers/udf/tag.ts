@@ -1,7 +1,7 @@
 // ECMA-167, 3/7.2: the tag that every descriptor begins with.
 
 /** Bytes. */
-export const TAG = 16;
+const TAG = 16;
 
 /** CRC-ITU-T (0x1021, from 0) of 3/7.2.6, a byte at a time. */
 const crcTable = Uint16Array.from({ length: 256 }, (_, index) => {

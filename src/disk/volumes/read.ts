@@ -9,7 +9,7 @@ import { recognise } from "./recognise.js";
 import { readSunLabel } from "./sun.js";
 import type { FoundVolume, Volume, VolumeScan } from "./volume.js";
 
-export type { Piece, Volume, VolumeScan } from "./volume.js";
+export type { Volume, VolumeScan } from "./volume.js";
 
 /** Bytes of a name: 255 with what is put behind it. */
 const maxName = 200;

@@ -1,7 +1,7 @@
 // What marks blocks in bzip2 streams, at any bit. Reference: "BZIP2: Format Specification" by Joe Tsai (2016).
 
-export const BLOCK_MAGIC = 0x314159265359n;
-export const END_MAGIC = 0x177245385090n;
+const BLOCK_MAGIC = 0x314159265359n;
+const END_MAGIC = 0x177245385090n;
 export const MAGIC_BITS = 48;
 export const CRC_BITS = 32;
 /** Of a stream's header: `BZh` and the level. */

@@ -48,7 +48,7 @@ export function isSkippable(magic: number): boolean {
   return (magic & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC;
 }
 
-export function isFrameMagic(magic: number): boolean {
+function isFrameMagic(magic: number): boolean {
   return magic === FRAME_MAGIC || magic === LEGACY_MAGIC || isSkippable(magic);
 }
 

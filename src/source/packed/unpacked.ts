@@ -29,7 +29,7 @@ export interface UnitFormat {
 }
 
 /** Units of up to this many decoded bytes are decoded to their end, and checked, before any byte of them is shown. */
-export const WHOLE_LIMIT = 32 * 2 ** 20;
+const WHOLE_LIMIT = 32 * 2 ** 20;
 /** What larger ones are decoded in. */
 const PIECE_SIZE = 2 ** 20;
 /** Decoded bytes that are kept. */

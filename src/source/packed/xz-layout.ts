@@ -97,7 +97,7 @@ function checkIndex(source: Source, position: number, end: number, corrupt: (mes
 }
 
 /** A number of seven bits per byte, the lowest first, and how many bytes it takes; undefined if it is none, or over 2^53. */
-export function readNumber(bytes: Uint8Array): readonly [value: number | undefined, size: number] {
+function readNumber(bytes: Uint8Array): readonly [value: number | undefined, size: number] {
   let value = 0;
   for (let at = 0; at < bytes.length && at < 9; at += 1) {
     const byte = bytes[at]!;
