@@ -1,7 +1,8 @@
 import { LRUCache } from "lru-cache";
-import type { Container, ContainerContext, Content, Item } from "../containers/container.js";
+import type { Container, ContainerContext, ContainerDriver, Content, Item } from "../containers/container.js";
 import { initramfs } from "../containers/cpio/index.js";
 import { disc } from "../containers/disc.js";
+import { ec2Bundle } from "../containers/ec2/index.js";
 import { kernel } from "../containers/kernel/index.js";
 import { ovf } from "../containers/ovf/discrete.js";
 import { ova } from "../containers/ovf/ova.js";
@@ -19,7 +20,7 @@ import type { DirectoryNode, FlatFile, Node } from "./node.js";
 const diskDrivers = [disc];
 
 /** What is a file and no disk: not looked for inside an image. */
-const fileDrivers = [...diskDrivers, ova, vagrant, ovf, tar, initramfs, kernel];
+const fileDrivers: readonly ContainerDriver[] = [...diskDrivers, ova, vagrant, ovf, ec2Bundle, tar, initramfs, kernel];
 
 const RECENT_NODES = 512;
 
@@ -44,18 +45,26 @@ interface Appearance {
   readonly modified: number;
 }
 
-/** What the disk, stored in the given format, holds, or why that cannot be opened; neither, for a disk that holds nothing that is known here. */
+/** Text that describes other files: no use as a disk. */
+const sheets: readonly ContainerDriver[] = [ovf, ec2Bundle];
+
+/**
+ * What the disk, stored in the given format, holds, or why that cannot be opened; neither, for a disk that holds nothing that is known here.
+ * Throws if there would be nothing else to show.
+ */
 export function openContainer(
   disk: Source,
   { format }: Pick<Layer, "format">,
   context: ContainerContext,
 ): { readonly container?: Container; readonly failure?: ImageError } {
+  let driver: ContainerDriver | undefined;
   try {
     const drivers = format === "raw" ? fileDrivers : diskDrivers;
-    const container = drivers.find((driver) => driver.probe(disk, context.sessions))?.open(disk, context);
+    driver = drivers.find((each) => each.probe(disk, context.sessions));
+    const container = driver?.open(disk, context);
     return container ? { container } : {};
   } catch (error) {
-    if (error instanceof ImageError) return { failure: error };
+    if (error instanceof ImageError && !(driver && sheets.includes(driver))) return { failure: error };
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { decodeDocument } from "./encoding.js";
 import { kindOf } from "./sections.js";
 import { readSystem, type VirtualSystem } from "./system.js";
 import { bytesPerUnit, inBytes } from "./units.js";
-import { attributeOf, childrenOf, parseXml, textOf, type XmlDocument, type XmlElement } from "./xml.js";
+import { attributeOf, childrenOf, parseXml, textOf, type XmlDocument, type XmlElement } from "../xml.js";
 
 /** A file of the package, as `References` names it. */
 export interface FileReference {

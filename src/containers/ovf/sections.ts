@@ -1,4 +1,4 @@
-import { attributeOf, type XmlElement } from "./xml.js";
+import { attributeOf, type XmlElement } from "../xml.js";
 
 /** What a section or content is: its name, or, in OVF 0.9, its type: `ovf:DiskSection_Type`. */
 export function kindOf(element: XmlElement): string {

@@ -1,7 +1,7 @@
 // A virtual machine, as a descriptor tells of it. Reference: DSP0243, "Virtual hardware description"; numbers of ResourceType are those of CIM_ResourceAllocationSettingData.
 import { kindOf } from "./sections.js";
 import { bytesPerUnit, inBytes } from "./units.js";
-import { attributeOf, childrenOf, textOf, type XmlElement } from "./xml.js";
+import { attributeOf, childrenOf, textOf, type XmlElement } from "../xml.js";
 
 export interface VirtualSystem {
   readonly name: string | undefined;
