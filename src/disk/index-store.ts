@@ -1,5 +1,17 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { debug } from "../util/debug.js";
 
@@ -50,10 +62,20 @@ function shareable(content: Uint8Array): Uint8Array {
 
 function load(path: string): Uint8Array | undefined {
   try {
-    const content = readFileSync(path);
-    const now = new Date();
-    utimesSync(path, now, now);
-    return shareable(content);
+    const fd = openSync(path, "r");
+    try {
+      const content = new Uint8Array(new SharedArrayBuffer(fstatSync(fd).size));
+      for (let done = 0; done < content.length; ) {
+        const count = readSync(fd, content, done, content.length - done, done);
+        if (count === 0) return undefined;
+        done += count;
+      }
+      const now = new Date();
+      futimesSync(fd, now, now);
+      return content;
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     log("%s is not used: %o", path, error);
     return undefined;
