@@ -35,7 +35,7 @@ describeDriver(ccd, [
 test("one track of mode 2", () => {
   const layer = openCcd(ccdText([{ number: 1, start: 0 }], [40]), { "disc.img": storeData(disk, { mode: 2 }) });
   expect(discDifferences(layer, disk, {})).toEqual([]);
-  expect(layer.facts()).toMatchObject({ variant: "version 3", details: { sessions: 1, tracks: 1, "data tracks": "1" } });
+  expect(layer.facts()).toMatchObject({ variant: "version 3", details: { sessions: 1, tracks: 1, "data in tracks": "1" } });
 });
 
 test("data, a pause, and sound", () => {

@@ -157,7 +157,7 @@ describe("tracks", () => {
     );
     expect(discDifferences(layer, disk, { "02.wav": wav(Buffer.concat([a, b])), "03.wav": wav(c) })).toEqual([]);
     expect(layer.facts()).toEqual({
-      details: { sessions: 1, tracks: 3, "data tracks": "1", "audio tracks": "2, 3" },
+      details: { sessions: 1, tracks: 3, "data in tracks": "1", "audio in tracks": "2, 3" },
       notes: [],
     });
   });

@@ -186,8 +186,8 @@ function factsOf({ tracks, variant, details, notes }: Disc, data: readonly DataT
     details: {
       sessions: tracks.at(-1)?.session ?? 0,
       tracks: tracks.length,
-      ...(data.length > 0 && { "data tracks": numbers(data) }),
-      ...(audio.length > 0 && { "audio tracks": numbers(audio) }),
+      ...(data.length > 0 && { "data in tracks": numbers(data) }),
+      ...(audio.length > 0 && { "audio in tracks": numbers(audio) }),
       ...(last && last.start > 0 && { "last session starts at sector": last.start }),
       ...details,
     },
