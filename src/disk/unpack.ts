@@ -62,15 +62,29 @@ export function createUnpacker(
     const known = kept && driver.open(source, kept.index);
     if (known) return { source: known, notes: [...kept.notes, ...noteOf(known)] };
     const notes: string[] = [];
-    const index = driver.index(source, {
-      degraded,
-      damage: (message) => notes.push(message),
-      progress: (done) => progress?.({ file: source.name, done, size: source.size }),
-    });
+    const index = hinting(() =>
+      driver.index(source, {
+        degraded,
+        damage: (message) => notes.push(message),
+        progress: (done) => progress?.({ file: source.name, done, size: source.size }),
+      }),
+    );
     indexes.put(name, encode(index, notes), { lasting: true });
     const opened = driver.open(source, index);
     if (!opened) throw new Error(`${driver.name} does not understand its own index`);
     return { source: opened, notes: [...notes, ...noteOf(opened)] };
+  }
+}
+
+/** What can be done about a stream that is damaged. */
+function hinting<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof ImageError) || error.hint !== undefined || !/^(?:TRUNCATED|CORRUPT)$/.test(error.code)) throw error;
+    const { code, message, file, position } = error;
+    const hint = "With --degraded, what can be unpacked up to there is shown.";
+    throw new ImageError(code, message, { file, position, hint, cause: error });
   }
 }
 
