@@ -1,7 +1,10 @@
 // Headers of cpio archives: "newc" and "crc" (070701, 070702; Linux, Documentation/driver-api/early-userspace/buffer-format.rst), "odc" (070707, POSIX.1)
 // and the old binary one in either byte order.
 
+export type CpioFormat = "newc" | "crc" | "odc" | "binary";
+
 export interface CpioHeader {
+  readonly format: CpioFormat;
   /** Bytes of the header, without the name. */
   readonly headerSize: number;
   /** With its NUL. */
@@ -16,9 +19,14 @@ export interface CpioHeader {
   readonly links: number;
   /** Seconds since 1970. */
   readonly modified: number;
-  readonly device: { readonly major: number; readonly minor: number };
-  /** What names of the same file have in common. */
-  readonly inode: string;
+  /** Of a device file. */
+  readonly major: number;
+  readonly minor: number;
+  /** The device and the number on it: what names of the same file have in common. */
+  readonly device: number;
+  readonly inode: number;
+  /** The sum of the data's bytes, modulo 2^32, where it is recorded. */
+  readonly sum?: number;
 }
 
 /** Bytes of the longest header. */
@@ -28,21 +36,27 @@ const ODC_SIZE = 76;
 
 /** The header at the start of `content`, which may be shorter than one; undefined if it is none. */
 export function decodeHeader(content: Buffer): CpioHeader | undefined {
-  const magic = content.toString("latin1", 0, 6);
-  if (magic === "070701" || magic === "070702") return content.length < HEADER_LIMIT ? undefined : newc(content);
-  if (magic === "070707") return content.length < ODC_SIZE ? undefined : odc(content);
   if (content.length < OLD_SIZE) return undefined;
+  // "07" of the formats that are text.
+  if (content[0] === 0x30 && content[1] === 0x37) return textHeader(content);
   if (content.readUInt16LE(0) === 0o070707) return old((word) => content.readUInt16LE(word * 2));
   if (content.readUInt16BE(0) === 0o070707) return old((word) => content.readUInt16BE(word * 2));
   return undefined;
 }
 
+function textHeader(content: Buffer): CpioHeader | undefined {
+  const magic = content.toString("latin1", 0, 6);
+  if (magic === "070707") return content.length < ODC_SIZE ? undefined : odc(content);
+  return (magic === "070701" || magic === "070702") && content.length >= HEADER_LIMIT ? newc(content, magic === "070702") : undefined;
+}
+
 /** 13 fields of 8 hexadecimal digits behind the magic. */
-function newc(content: Buffer): CpioHeader | undefined {
+function newc(content: Buffer, hasSum: boolean): CpioHeader | undefined {
   const text = content.toString("latin1", 6, HEADER_LIMIT);
   if (!/^[0-9A-Fa-f]{104}$/.test(text)) return undefined;
   const field = (index: number) => Number.parseInt(text.slice(index * 8, index * 8 + 8), 16);
   return {
+    format: hasSum ? "crc" : "newc",
     headerSize: HEADER_LIMIT,
     nameSize: field(11),
     size: field(6),
@@ -52,8 +66,11 @@ function newc(content: Buffer): CpioHeader | undefined {
     gid: field(3),
     links: field(4),
     modified: field(5),
-    device: { major: field(9), minor: field(10) },
-    inode: `${field(7)}:${field(8)}:${field(0)}`,
+    major: field(9),
+    minor: field(10),
+    device: field(7) * 2 ** 20 + field(8),
+    inode: field(0),
+    ...(hasSum && { sum: field(12) }),
   };
 }
 
@@ -64,6 +81,7 @@ function odc(content: Buffer): CpioHeader | undefined {
   const field = (at: number, size: number) => Number.parseInt(text.slice(at, at + size), 8);
   const device = field(36, 6);
   return {
+    format: "odc",
     headerSize: ODC_SIZE,
     nameSize: field(53, 6),
     size: field(59, 11),
@@ -73,8 +91,10 @@ function odc(content: Buffer): CpioHeader | undefined {
     gid: field(24, 6),
     links: field(30, 6),
     modified: field(42, 11),
-    device: { major: device >>> 8, minor: device & 0xff },
-    inode: `${field(0, 6)}:${field(6, 6)}`,
+    major: device >>> 8,
+    minor: device & 0xff,
+    device: field(0, 6),
+    inode: field(6, 6),
   };
 }
 
@@ -83,6 +103,7 @@ function old(word: (index: number) => number): CpioHeader {
   const long = (index: number) => word(index) * 65_536 + word(index + 1);
   const device = word(7);
   return {
+    format: "binary",
     headerSize: OLD_SIZE,
     nameSize: word(10),
     size: long(11),
@@ -92,7 +113,9 @@ function old(word: (index: number) => number): CpioHeader {
     gid: word(5),
     links: word(6),
     modified: long(8),
-    device: { major: device >>> 8, minor: device & 0xff },
-    inode: `${word(1)}:${word(2)}`,
+    major: device >>> 8,
+    minor: device & 0xff,
+    device: word(1),
+    inode: word(2),
   };
 }

@@ -2,173 +2,139 @@
 import { storedExtent } from "../../formats/stored.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
-import { decodeText } from "../text.js";
-import type { Container, ContainerContext, ContainerDriver, Item, ItemKind } from "../container.js";
+import type { CheckProgress, Container, ContainerContext, ContainerDriver, Finding } from "../container.js";
 import { decodeHeader, HEADER_LIMIT } from "./header.js";
-import { type Member, readMembers } from "./members.js";
+import { createTree, type CpioItem, type Tree } from "./tree.js";
+import { type Segment, walkArchives } from "./walk.js";
 
-export const initramfs: ContainerDriver = {
-  name: "initramfs",
-  probe: (disk) => decodeHeader(readBytes(disk, 0, Math.min(HEADER_LIMIT, disk.size))) !== undefined,
-  open: openInitramfs,
-};
+export const initramfs: ContainerDriver = { name: "initramfs", probe: isArchive, open: openInitramfs };
 
-const ROOT = 1;
-/** Directories that no entry stands for are numbered behind all others. */
-const IMPLIED = 2 ** 43;
-/** Numbers of one archive's entries: their positions. */
-const SPAN = 2 ** 39;
-const LINK_LIMIT = 64 * 1024;
-const DEPTH_LIMIT = 256;
+const PIECE = 2 ** 20;
+/** Notes of one kind, and archives, that are told one by one. */
+const TOLD_LIMIT = 20;
+const MICROCODE = /^(?:\.?\/)*kernel\/x86\/microcode\//;
 
-interface CpioItem extends Item {
-  /** Where its bytes are; of several names of one file, those of the entry that has them. */
-  readonly member?: Member;
+function isArchive(disk: Source): boolean {
+  const header = decodeHeader(readBytes(disk, 0, Math.min(HEADER_LIMIT, disk.size)));
+  // Two bytes are all that tells the old format: what follows them has to make sense as well.
+  return header !== undefined && (header.format !== "binary" || hasName(disk, header));
 }
 
-interface Folder {
-  readonly item: CpioItem;
-  readonly entries: Map<string, CpioItem>;
+function hasName(disk: Source, { headerSize, nameSize, size, mode, links }: NonNullable<ReturnType<typeof decodeHeader>>): boolean {
+  if (nameSize < 2 || nameSize > 4096 || links === 0 || headerSize + nameSize + size > disk.size) return false;
+  return mode >>> 12 !== 0 && readBytes(disk, headerSize, nameSize).indexOf(0) === nameSize - 1;
 }
 
 function openInitramfs(disk: Source, { unpack }: ContainerContext): Container {
   const opened: Source[] = [];
-  const {
-    members,
-    segments,
-    notes: walkNotes,
-  } = readMembers(disk, (source, label) => {
-    const inner = unpack(source, label);
-    if (inner) opened.push(inner);
-    return inner;
-  });
-  const notes = [...walkNotes];
-  const items = new Map<number, CpioItem>();
-  const folders = new Map<number, Folder>();
-  let implied = 0;
-
-  const addFolder = (item: CpioItem): Folder => {
-    const folder = { item, entries: folders.get(item.id)?.entries ?? new Map<string, CpioItem>() };
-    folders.set(item.id, folder);
-    items.set(item.id, item);
-    return folder;
+  const close = () => {
+    for (const source of opened) source.close();
   };
-  const root = addFolder({ id: ROOT, kind: "directory", size: 0 });
-
-  function folderAt(path: readonly string[]): Folder {
-    let folder = root;
-    for (const name of path) {
-      const known = folder.entries.get(name);
-      if (known?.kind === "directory") {
-        folder = folders.get(known.id) ?? addFolder(known);
-        continue;
-      }
-      implied += 1;
-      const item: CpioItem = { id: IMPLIED + implied, kind: "directory", size: 0 };
-      folder.entries.set(name, item);
-      folder = addFolder(item);
-    }
-    return folder;
+  const notes = sentences();
+  const damage = sentences();
+  const tree = createTree(notes.add);
+  let hasMicrocode = false;
+  let segments: readonly Segment[];
+  try {
+    segments = walkArchives(disk, {
+      unpack(source, label) {
+        const inner = unpack(source, label);
+        if (inner) opened.push(inner);
+        return inner;
+      },
+      begin: tree.forgetLinks,
+      add(member) {
+        hasMicrocode ||= MICROCODE.test(member.name);
+        tree.add(member);
+      },
+      note: notes.add,
+      damage: damage.add,
+    });
+  } catch (error) {
+    close();
+    throw error;
   }
-
-  const holders = dataHolders(members);
-  for (const member of members) {
-    const path = partsOf(member.name);
-    if (!path) {
-      notes.push(`${member.name} leads out of the archive: it is not shown.`);
-      continue;
-    }
-    const name = path.at(-1);
-    if (name === undefined || path.length > DEPTH_LIMIT) continue;
-    const folder = folderAt(path.slice(0, -1));
-    const before = folder.entries.get(name);
-    const item = itemOf(holders.get(keyOf(member)) ?? member, before);
-    // As the kernel does: what comes later replaces what was there.
-    folder.entries.set(name, item);
-    if (item.kind === "directory") addFolder(item);
-    else items.set(item.id, item);
-  }
-
+  tree.forgetLinks();
   return {
     format: "initramfs",
-    root: root.item,
-    item: (id) => items.get(id),
+    root: tree.root,
+    item: tree.item,
     list(id) {
-      const folder = folders.get(id);
-      if (!folder) throw new ImageError("CORRUPT", "there is no such directory", { file: disk.name });
-      return folder.entries;
+      const entries = tree.entries(id);
+      if (!entries) throw new ImageError("CORRUPT", "there is no such directory", { file: disk.name });
+      return entries;
     },
     content(id) {
-      const member = items.get(id)?.member;
-      if (!member) throw new ImageError("CORRUPT", "there is no such file", { file: disk.name });
-      return { size: member.size, map: (offset, length) => storedExtent(member.source, member.data + offset, length) };
+      const { body, size } = tree.item(id) ?? {};
+      if (!body || size === undefined) throw new ImageError("CORRUPT", "there is no such file", { file: disk.name });
+      return { size, map: (offset, length) => storedExtent(body.source, body.position + offset, length) };
     },
     facts: () => ({
-      details: {
-        archives: segments.map(({ entries, compressed }) => `${entries} entries${compressed ? " (compressed)" : ""}`).join(", "),
-        ...(members.some(({ name }) => /^(?:\.?\/)?kernel\/x86\/microcode\//.test(name)) && { "early microcode": true }),
-      },
-      notes,
+      variant: `cpio (${[...new Set(segments.map(({ format }) => format))].join(", ")})`,
+      details: { archives: segmentsTold(segments), ...(hasMicrocode && { "early microcode": true }) },
+      notes: [...damage.told(), ...notes.told()],
     }),
-    close() {
-      for (const source of opened) source.close();
-    },
+    check: (progress) => [
+      ...damage.told().map((sentence): Finding => {
+        return { file: "archives", kind: "damaged archive", severity: "error", message: decapitalised(sentence) };
+      }),
+      ...checkSums(tree, progress),
+    ],
+    close,
   };
 }
 
-/** Of the names of one file only one has its bytes: in "newc" the last. By what they have in common. */
-function dataHolders(members: readonly Member[]): ReadonlyMap<string, Member> {
-  const holders = new Map<string, Member>();
-  for (const member of members) {
-    if (member.links < 2 || !isFile(member)) continue;
-    const known = holders.get(keyOf(member));
-    if (!known || known.size === 0) holders.set(keyOf(member), member);
-  }
-  return holders;
-}
-
-function keyOf(member: Member): string {
-  return member.links < 2 || !isFile(member) ? `${member.segment} at ${member.position}` : `${member.segment} ${member.inode}`;
-}
-
-function isFile({ mode }: Member): boolean {
-  return (mode & 0o170000) === 0o100000;
-}
-
-const kinds: Readonly<Record<number, ItemKind>> = {
-  1: "fifo",
-  2: "character device",
-  4: "directory",
-  6: "block device",
-  8: "file",
-  10: "symlink",
-  12: "socket",
-};
-
-function itemOf(member: Member, before: Item | undefined): CpioItem {
-  const { mode, uid, gid, links, modified, size, device, segment, position } = member;
-  const kind = kinds[(mode >>> 12) & 15] ?? "file";
+/** Keeps a few, and counts the rest. */
+function sentences(): { add(sentence: string): void; told(): readonly string[] } {
+  const kept: string[] = [];
+  let more = 0;
   return {
-    id: kind === "directory" && before?.kind === "directory" ? before.id : segment * SPAN + position + 2,
-    kind,
-    mode: mode & 0o7777,
-    uid,
-    gid,
-    links: kind === "directory" ? undefined : links,
-    modified: modified * 1000,
-    size: kind === "file" ? size : 0,
-    target: kind === "symlink" ? targetOf(member) : undefined,
-    device: kind === "character device" || kind === "block device" ? device : undefined,
-    member,
+    add(sentence) {
+      if (kept.length < TOLD_LIMIT) kept.push(sentence);
+      else more += 1;
+    },
+    told: () => (more === 0 ? kept : [...kept, `There are ${more} more remarks of this kind.`]),
   };
 }
 
-function targetOf({ source, data, size }: Member): string {
-  return size > LINK_LIMIT || data + size > source.size ? "" : decodeText(readBytes(source, data, size)).replace(/\0.*$/s, "");
+/** `3 entries, 1200 entries (zstd)`. */
+function segmentsTold(segments: readonly Segment[]): string {
+  const told = segments
+    .slice(0, TOLD_LIMIT)
+    .map(({ entries, packing }) => `${entries} ${entries === 1 ? "entry" : "entries"}${packing === undefined ? "" : ` (${packing})`}`);
+  const more = segments.length - told.length;
+  return [...told, ...(more > 0 ? [`${more} more`] : [])].join(", ");
 }
 
-/** `./a//b` → a, b; undefined for what leads out. */
-function partsOf(name: string): readonly string[] | undefined {
-  const parts = name.split("/").filter((part) => part !== "" && part !== ".");
-  return parts.some((part) => part === ".." || part.includes("\0") || Buffer.byteLength(part) > 255) ? undefined : parts;
+/** Compares the sums that "crc" archives have of their files; archives of other kinds have none. */
+function checkSums(tree: Tree, progress: CheckProgress): readonly Finding[] {
+  const findings: Finding[] = [];
+  const all = [...tree.files()].filter(({ item: { body, size } }) => body?.sum !== undefined && size > 0);
+  const size = all.reduce((sum, { item }) => sum + item.size, 0);
+  let done = 0;
+  for (const { path, item } of all) {
+    done += item.size;
+    const found = sumOf(item);
+    progress({ file: path, done, size });
+    const wanted = item.body?.sum;
+    if (found !== undefined && found !== wanted) {
+      const message = `the sum of its bytes is ${found}, and the archive says ${wanted}`;
+      findings.push({ file: path, kind: "digest differs", severity: "error", message });
+    }
+  }
+  return findings;
+}
+
+/** Undefined for a file that is cut, which is told by other means. */
+function sumOf({ body, size }: CpioItem): number | undefined {
+  if (!body || body.position + size > body.source.size) return undefined;
+  let sum = 0;
+  for (let at = 0; at < size; at += PIECE) {
+    for (const byte of readBytes(body.source, body.position + at, Math.min(PIECE, size - at))) sum += byte;
+  }
+  return sum % 2 ** 32;
+}
+
+function decapitalised(sentence: string): string {
+  return (sentence.charAt(0).toLowerCase() + sentence.slice(1)).replace(/\.$/, "");
 }
