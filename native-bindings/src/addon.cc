@@ -25,6 +25,8 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_packed(env, exports);
   export_gzip(env, exports);
   export_streams(env, exports);
+  export_copying(env, exports);
+  export_loop(env, exports);
   return exports;
 }
 

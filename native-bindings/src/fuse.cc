@@ -17,6 +17,14 @@ namespace {
 // linux/fuse.h; named here because older headers lack it.
 constexpr unsigned long kCloneDevice = _IOR(229, 0, std::uint32_t);
 
+struct BackingMap {
+  std::int32_t descriptor;
+  std::uint32_t flags;
+  std::uint64_t padding;
+};
+constexpr unsigned long kOpenBacking = _IOW(229, 1, BackingMap);
+constexpr unsigned long kCloseBacking = _IOW(229, 2, std::uint32_t);
+
 /// (device) → a second descriptor of the same connection with a queue of its own.
 Napi::Value clone_device(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -28,6 +36,19 @@ Napi::Value clone_device(const Napi::CallbackInfo& info) {
     throw system_error(env, "ioctl", reason);
   }
   return Napi::Number::New(env, clone);
+}
+
+/// (device, file) → the number under which the connection knows the file, to be named in replies to OPEN.
+Napi::Value open_backing(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const BackingMap map{info[1].As<Napi::Number>().Int32Value(), 0, 0};
+  return Napi::Number::New(env, check(env, "ioctl", ioctl(info[0].As<Napi::Number>().Int32Value(), kOpenBacking, &map)));
+}
+
+/// (device, number): files that are open keep it.
+void close_backing(const Napi::CallbackInfo& info) {
+  std::uint32_t number = info[1].As<Napi::Number>().Uint32Value();
+  check(info.Env(), "ioctl", ioctl(info[0].As<Napi::Number>().Int32Value(), kCloseBacking, &number));
 }
 
 /// () → [ours, theirs]: a connected pair; ours is closed on exec.
@@ -109,6 +130,8 @@ Napi::Value receive_request(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_fuse(Napi::Env env, Napi::Object exports) {
+  exports.Set("openBacking", Napi::Function::New(env, open_backing, "openBacking"));
+  exports.Set("closeBacking", Napi::Function::New(env, close_backing, "closeBacking"));
   exports.Set("cloneDevice", Napi::Function::New(env, clone_device, "cloneDevice"));
   exports.Set("receiveRequest", Napi::Function::New(env, receive_request, "receiveRequest"));
   exports.Set("socketPair", Napi::Function::New(env, socket_pair, "socketPair"));

@@ -8,3 +8,5 @@ void export_files(Napi::Env env, Napi::Object exports);
 void export_packed(Napi::Env env, Napi::Object exports);
 void export_gzip(Napi::Env env, Napi::Object exports);
 void export_streams(Napi::Env env, Napi::Object exports);
+void export_copying(Napi::Env env, Napi::Object exports);
+void export_loop(Napi::Env env, Napi::Object exports);
