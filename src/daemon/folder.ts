@@ -1,14 +1,15 @@
-import { lstatSync, mkdirSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../util/errors.js";
+import { makeFolders } from "../util/folders.js";
 
 /** The folder of the records, made if missing: only its owner may look into it. */
 export function stateFolder(): string {
   const uid = process.geteuid?.() ?? 0;
   const runtime = process.env["XDG_RUNTIME_DIR"];
   const folder = runtime ? join(runtime, "flatmount") : uid === 0 ? "/run/flatmount" : join(tmpdir(), `flatmount-${uid}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolders(folder, 0o700);
   const stat = lstatSync(folder);
   if (stat.isDirectory() && stat.uid === uid) return folder;
   throw new UserError(

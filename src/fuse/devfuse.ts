@@ -8,7 +8,7 @@ import { mountAt } from "./mountinfo.js";
 import { takeWorker, workerCount } from "./pool.js";
 import { fileTypes } from "./protocol.js";
 import { accessOptions, type MountRequest, type Transport } from "./transport.js";
-import type { WorkerMessage, WorkerTask } from "./worker.js";
+import type { WorkerMessage, WorkerTask } from "./serve.js";
 
 const log = debug("devfuse");
 

@@ -1,21 +1,24 @@
-#!/usr/bin/env node
 import { relative } from "node:path";
 import { warmDaemon } from "../daemon/warm.js";
 import { explain, hintOf } from "../util/explain.js";
 import { wantsDaemon } from "./command-names.js";
+import type { Io } from "./io.js";
 import { OutputClosed, standardIo } from "./output.js";
 
-const io = standardIo();
-const words = process.argv.slice(2);
-try {
-  if (wantsDaemon(words)) warmDaemon();
-  const { runProgram } = await import("./program.js");
-  await runProgram(io, words);
-} catch (error) {
-  if (!(error instanceof OutputClosed)) complain(error);
+/** Runs the command line of this process. */
+export async function run(): Promise<void> {
+  const io = standardIo();
+  const words = process.argv.slice(2);
+  try {
+    if (wantsDaemon(words)) warmDaemon();
+    const { runProgram } = await import("./program.js");
+    await runProgram(io, words);
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) complain(io, error);
+  }
 }
 
-function complain(error: unknown): void {
+function complain(io: Io, error: unknown): void {
   if (process.env["DEBUG"]?.includes("flatmount")) console.error(error);
   const hint = hintOf(error);
   io.err(`flatmount: ${explain(error, shorten)}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);

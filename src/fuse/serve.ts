@@ -22,7 +22,10 @@ export interface WorkerTask {
 /** What a worker tells. */
 export type WorkerMessage = { readonly kind: "ready" } | { readonly kind: "error"; readonly text: string };
 
-parentPort?.once("message", (task: WorkerTask) => run(task));
+/** A worker: does what its first message tells. */
+export function waitForTask(): void {
+  parentPort?.once("message", (task: WorkerTask) => run(task));
+}
 
 function run({ view, files, owner, device }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);

@@ -1,4 +1,4 @@
-// The daemon: started by warm.ts, gets its wish over the IPC channel, tells there whether the mount stands, and serves until it is gone.
+// The daemon: gets its wish over the IPC channel, tells there whether the mount stands, and serves until it is gone.
 import { dismissWorker, warmWorker } from "../fuse/pool.js";
 import type { Progress } from "../disk/unpack.js";
 import { ImageError, UserError } from "../util/errors.js";
@@ -7,23 +7,26 @@ import type { MountWish } from "./wish.js";
 
 const leave = () => process.kill(process.pid, "SIGTERM");
 
-warmWorker();
-// Whoever wanted the mount was stopped before it stood: nobody would know of it.
-process.once("disconnect", leave);
-try {
-  const wanted = new Promise<MountWish>((resolve) => process.once("message", resolve));
-  const [{ serve }, wish] = await Promise.all([import("./serve.js"), wanted]);
-  const { record, ended } = await serve(wish, tellProgress());
-  await dismissWorker();
-  process.title = `flatmount ${wish.image}`;
-  process.chdir("/");
-  tell({ kind: "ready", record });
-  await ended;
-} catch (error) {
-  console.error(error);
-  process.exitCode = 1;
-  if (process.connected) tell({ kind: "failed", ...describe(error) });
-  await dismissWorker();
+/** Waits for the wish, serves it, and ends when the mount is gone. */
+export async function run(): Promise<void> {
+  warmWorker();
+  // Whoever wanted the mount was stopped before it stood: nobody would know of it.
+  process.once("disconnect", leave);
+  try {
+    const wanted = new Promise<MountWish>((resolve) => process.once("message", resolve));
+    const [{ serve }, wish] = await Promise.all([import("./serve.js"), wanted]);
+    const { record, ended } = await serve(wish, tellProgress());
+    await dismissWorker();
+    process.title = `flatmount ${wish.image}`;
+    process.chdir("/");
+    tell({ kind: "ready", record });
+    await ended;
+  } catch (error) {
+    console.error(error);
+    process.exitCode = 1;
+    if (process.connected) tell({ kind: "failed", ...describe(error) });
+    await dismissWorker();
+  }
 }
 
 /** At most this often, in milliseconds. */

@@ -1,0 +1,4 @@
+// The daemon: started by warm.ts.
+import { launch } from "./launch.js";
+
+launch("daemon", __dirname);
