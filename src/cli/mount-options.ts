@@ -5,6 +5,7 @@ import { countArgument, namesArgument, type ReadingOptions, sectorArgument, size
 export interface MountOptions extends ReadingOptions {
   readonly transport?: string;
   readonly allowOther: boolean;
+  readonly passthrough: boolean;
   readonly nonempty: boolean;
   readonly uid?: number;
   readonly gid?: number;
@@ -32,6 +33,7 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
   for (const option of list.split(",").filter((each) => each !== "")) {
     const [name = "", value = ""] = splitOnce(option);
     if (name === "allow_other") found.allowOther = true;
+    else if (name === "no_passthrough") found.passthrough = false;
     else if (name === "nonempty") found.nonempty = true;
     else if (name === "format") found.format = value;
     else if (name === "snapshot") found.snapshot = value;

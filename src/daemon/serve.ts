@@ -46,12 +46,12 @@ interface Viewed {
 }
 
 async function mountView(transport: Transport, wish: MountWish, { request, view, place }: Viewed, leaver: Leaver): Promise<Served> {
-  const { image, allowOther, uid, gid } = wish;
+  const { image, allowOther, passthrough, uid, gid } = wish;
   if (place.missing) makeMountpoint(place.path);
   try {
     const session = await transport.mount({
       ...{ view: request, tree: view.tree, files: view.disk.files, mountpoint: place.path, source: image },
-      ...{ allowOther, uid, gid },
+      ...{ allowOther, passthrough, uid, gid },
     });
     const record = recordOf(wish, view, place, transport);
     addRecord(record);

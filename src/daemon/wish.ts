@@ -11,6 +11,8 @@ export interface MountWish {
   /** A transport by name; otherwise the first that can work. */
   readonly transport?: string;
   readonly allowOther: boolean;
+  /** Whether the kernel may answer reads itself where it can. */
+  readonly passthrough: boolean;
   readonly uid: number;
   readonly gid: number;
   /** Permission bits of files. */

@@ -5,6 +5,9 @@ import { debug } from "../util/debug.js";
 import { reasonOf, systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
 import { mountAt } from "./mountinfo.js";
+import { createPassingTable, type PassingTable } from "./opens.js";
+import { passingFiles } from "./passing-files.js";
+import { passThrough } from "./passthrough.js";
 import { takeWorker, workerCount } from "./pool.js";
 import { fileTypes } from "./protocol.js";
 import { accessOptions, type MountRequest, type Transport } from "./transport.js";
@@ -18,6 +21,9 @@ const MOUNT_FLAGS = 1 | 2 | 4;
 /** The kernel reads this far ahead of a sequential reader. More than the default of 128 KiB lets both workers be busy. */
 const READ_AHEAD_KIB = 1024;
 
+/** Milliseconds that the first to open a disk waits for its index: most are made in less. */
+const PATIENCE = 150;
+
 /** Our own FUSE server: worker threads that speak the kernel's protocol on /dev/fuse. */
 export const devfuse: Transport = {
   name: "devfuse",
@@ -29,7 +35,15 @@ export const devfuse: Transport = {
   async mount(request) {
     if (!binding) throw new UserError("the native addon is not built");
     const { device, unmount } = attach(binding, request);
-    const session = startWorkers(binding, device, request);
+    const files = request.passthrough && process.geteuid?.() === 0 ? passingFiles(request.tree) : [];
+    const table =
+      files.length > 0
+        ? createPassingTable(
+            files.map(({ node }) => node.id),
+            PATIENCE,
+          )
+        : undefined;
+    const session = startWorkers(binding, device, request, table);
     try {
       await session.ready;
     } catch (error) {
@@ -39,7 +53,12 @@ export const devfuse: Transport = {
     }
     raiseReadAhead(request.mountpoint);
     session.ended.catch(() => unmountQuietly(unmount));
-    return { ended: session.ended, unmount: ({ detach }) => unmountNow(unmount, detach) };
+    let gone = false;
+    const ended = session.ended.finally(() => {
+      gone = true;
+    });
+    const paths = table && passThrough({ device, table, files, imageFiles: request.files.length, ended: () => gone });
+    return { ended, paths, unmount: ({ detach }) => unmountNow(unmount, detach) };
   },
 };
 
@@ -87,10 +106,15 @@ function mountError(mountpoint: string, error: unknown): UserError {
 }
 
 /** Ready is the mount when one worker is: the others follow, so that they do not delay the first byte. */
-function startWorkers(native: Binding, device: number, request: MountRequest): { ready: Promise<void>; ended: Promise<void> } {
+function startWorkers(
+  native: Binding,
+  device: number,
+  request: MountRequest,
+  passing: PassingTable | undefined,
+): { ready: Promise<void>; ended: Promise<void> } {
   const { view, files, uid, gid } = request;
   const count = workerCount();
-  const task = { view: { ...view, cacheLimit: Math.floor(view.cacheLimit / count) }, files, owner: { uid, gid } };
+  const task = { view: { ...view, cacheLimit: Math.floor(view.cacheLimit / count) }, files, owner: { uid, gid }, passing };
   const first = startWorker(takeWorker(), { ...task, device });
   const others = first.ready.then(() =>
     Array.from({ length: count - 1 }, () => startWorker(takeWorker(), { ...task, device: cloneOrShare(native, device) })),

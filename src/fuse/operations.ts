@@ -8,6 +8,7 @@ import {
   attrOut,
   entryOut,
   initFlags,
+  initFlags2,
   initIn,
   initOut,
   little,
@@ -39,7 +40,11 @@ const WANTED =
 /** Requests that the kernel may have under way unasked, such as read-ahead, and from where on it slows down. */
 const BACKGROUND = { max: 64, congestion: 48 } as const;
 
-export function init(exchange: Exchange): number {
+/** What reads pass through to may lie on another file system that itself lies on one. */
+const STACK_DEPTH = 2;
+
+/** `passing`: the kernel is to answer reads of some files itself. */
+export function init(exchange: Exchange, passing: boolean): number {
   const major = in32(exchange, initIn.major);
   const minor = in32(exchange, initIn.minor);
   const { replyView } = exchange;
@@ -50,7 +55,13 @@ export function init(exchange: Exchange): number {
   if (major > VERSION.major) return initOut.size;
   if (major < VERSION.major || minor < VERSION.least) return -EPROTO;
   replyView.setUint32(OUT + initOut.maxReadahead, in32(exchange, initIn.maxReadahead), little);
-  replyView.setUint32(OUT + initOut.flags, in32(exchange, initIn.flags) & WANTED, little);
+  const offered = in32(exchange, initIn.flags);
+  const extended = passing && (offered & initFlags.INIT_EXT) !== 0;
+  replyView.setUint32(OUT + initOut.flags, offered & (WANTED | (extended ? initFlags.INIT_EXT : 0)), little);
+  if (extended && (in32(exchange, initIn.flags2) & initFlags2.PASSTHROUGH) !== 0) {
+    replyView.setUint32(OUT + initOut.flags2, initFlags2.PASSTHROUGH, little);
+    replyView.setUint32(OUT + initOut.maxStackDepth, STACK_DEPTH, little);
+  }
   replyView.setUint16(OUT + initOut.maxBackground, BACKGROUND.max, little);
   replyView.setUint16(OUT + initOut.congestionThreshold, BACKGROUND.congestion, little);
   replyView.setUint32(OUT + initOut.maxWrite, MAX_WRITE, little);

@@ -5,7 +5,7 @@ import { endianness } from "node:os";
 /** For DataView: the kernel speaks the host's byte order. */
 export const little = endianness() === "LE";
 
-export const VERSION = { major: 7, minor: 38, least: 31 } as const;
+export const VERSION = { major: 7, minor: 40, least: 31 } as const;
 
 export const opcodes = {
   LOOKUP: 1,
@@ -54,7 +54,7 @@ export const inHeader = { size: 40, opcode: 4, unique: 8, nodeid: 16 } as const;
 export const outHeader = { size: 16, length: 0, error: 4, unique: 8 } as const;
 
 /** fuse_init_in and fuse_init_out */
-export const initIn = { major: 0, minor: 4, maxReadahead: 8, flags: 12 } as const;
+export const initIn = { major: 0, minor: 4, maxReadahead: 8, flags: 12, flags2: 16 } as const;
 export const initOut = {
   size: 64,
   major: 0,
@@ -66,6 +66,8 @@ export const initOut = {
   maxWrite: 20,
   timeGran: 24,
   maxPages: 28,
+  flags2: 32,
+  maxStackDepth: 36,
 } as const;
 export const initFlags = {
   ASYNC_READ: 1 << 0,
@@ -73,7 +75,15 @@ export const initFlags = {
   PARALLEL_DIROPS: 1 << 18,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
+  /** There are more flags: flags2 are bits 32 to 63. */
+  INIT_EXT: 1 << 30,
 } as const;
+export const initFlags2 = { PASSTHROUGH: 1 << (37 - 32) } as const;
+
+/** fuse_open_out and fuse_release_in */
+export const openOut = { size: 16, handle: 0, flags: 8, backing: 12 } as const;
+export const openFlags = { KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PASSTHROUGH: 1 << 7 } as const;
+export const releaseIn = { handle: 0 } as const;
 
 /** fuse_attr */
 export const attr = {

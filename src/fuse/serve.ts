@@ -7,6 +7,7 @@ import { openView, type ViewRequest } from "../tree/view.js";
 import { systemCode } from "../util/errors.js";
 import type { Owner } from "./attributes.js";
 import { errorTeller } from "./error-teller.js";
+import type { PassingTable } from "./opens.js";
 import { MAX_READ, outHeader, REQUEST_SIZE } from "./protocol.js";
 import { createServer, type Server } from "./server.js";
 
@@ -17,6 +18,7 @@ export interface WorkerTask {
   readonly owner: Owner;
   /** A descriptor of the FUSE connection. */
   readonly device: number;
+  readonly passing?: PassingTable | undefined;
 }
 
 /** What a worker tells. */
@@ -27,10 +29,10 @@ export function waitForTask(): void {
   parentPort?.once("message", (task: WorkerTask) => run(task));
 }
 
-function run({ view, files, owner, device }: WorkerTask): void {
+function run({ view, files, owner, device, passing }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
-  const server = createServer(tree, { owner, onError: errorTeller((text) => tell({ kind: "error", text })) });
+  const server = createServer(tree, { owner, passing, onError: errorTeller((text) => tell({ kind: "error", text })) });
   tell({ kind: "ready" });
   if (!binding) throw new Error("the native addon is gone");
   serve(binding, device, server);

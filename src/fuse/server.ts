@@ -5,11 +5,14 @@ import { errnoOf } from "./errno.js";
 import { createExchange, type Exchange, finish } from "./exchange.js";
 import { createLister } from "./listing.js";
 import { getattr, init, lookup, lseek, read, readlink, statfs } from "./operations.js";
+import { createOpens, type PassingTable } from "./opens.js";
 import { inHeader, little, opcodes, writingOpcodes } from "./protocol.js";
 import { getUint64 } from "./uint64.js";
 
 export interface ServerOptions {
   readonly owner: Owner;
+  /** Files whose reads the kernel may answer itself. Without any, nothing is ever opened. */
+  readonly passing?: PassingTable | undefined;
   /** Told about every request that failed for another reason than the caller's: a damaged image, a failing disk. */
   readonly onError?: (error: unknown, node: Node | undefined) => void;
 }
@@ -23,8 +26,9 @@ export type Server = (request: Buffer, length: number, reply: Buffer) => number;
 const { ENOENT, ENOSYS, ENOTDIR, EROFS } = constants.errno;
 
 /** A FUSE file system over `tree`, as a function from requests to replies: no descriptor, no thread, no kernel. */
-export function createServer(tree: Tree, { owner, onError }: ServerOptions): Server {
+export function createServer(tree: Tree, { owner, passing, onError }: ServerOptions): Server {
   const list = createLister(owner);
+  const opens = passing && createOpens(passing);
   let exchange: Exchange | undefined;
 
   function dispatch(current: Exchange, opcode: number, node: Node): number {
@@ -35,8 +39,9 @@ export function createServer(tree: Tree, { owner, onError }: ServerOptions): Ser
         return lookup(current, node, owner);
       case opcodes.GETATTR:
         return getattr(current, node, owner);
-      // Nothing is opened here. Told so once, the kernel asks no more, and keeps what it has read, of files and of directories.
+      // Nothing has to be opened here. Told so once, the kernel asks no more, and keeps what it has read, of files and of directories.
       case opcodes.OPEN:
+        return opens ? opens.open(current, node.id) : -ENOSYS;
       case opcodes.OPENDIR:
         return -ENOSYS;
       case opcodes.READDIR:
@@ -49,6 +54,8 @@ export function createServer(tree: Tree, { owner, onError }: ServerOptions): Ser
       case opcodes.STATFS:
         return statfs(current, tree);
       case opcodes.RELEASE:
+        opens?.release(current, node.id);
+        return 0;
       case opcodes.RELEASEDIR:
       case opcodes.ACCESS:
         return 0;
@@ -60,7 +67,7 @@ export function createServer(tree: Tree, { owner, onError }: ServerOptions): Ser
   function answer(current: Exchange, opcode: number): number {
     let node: Node | undefined;
     try {
-      if (opcode === opcodes.INIT) return init(current);
+      if (opcode === opcodes.INIT) return init(current, passing !== undefined);
       if (opcode === opcodes.DESTROY) return 0;
       node = tree.node(getUint64(current.requestView, inHeader.nodeid));
       return node ? dispatch(current, opcode, node) : -ENOENT;

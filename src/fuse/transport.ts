@@ -1,3 +1,4 @@
+import type { ReadingPath } from "./passthrough.js";
 import type { OpenedFile } from "../source/file.js";
 import type { Tree } from "../tree/node.js";
 import type { ViewRequest } from "../tree/view.js";
@@ -15,6 +16,8 @@ export interface MountRequest {
   /** What `mount` and `findmnt` show as the source. */
   readonly source: string;
   readonly allowOther: boolean;
+  /** Whether the kernel may answer reads itself where it can. */
+  readonly passthrough: boolean;
   readonly uid: number;
   readonly gid: number;
 }
@@ -23,6 +26,8 @@ export interface MountRequest {
 export interface Session {
   /** Settles when the view is gone and nothing serves any more; rejects if serving broke down. */
   readonly ended: Promise<void>;
+  /** How the disks of the view are read, once that is settled; absent where there is but one way. */
+  readonly paths?: Promise<readonly ReadingPath[]> | undefined;
   /** Takes the mount away; throws an error with code `EBUSY` while somebody uses it. `detach`: out of sight at once, gone when its last user is. */
   unmount(options: { readonly detach: boolean }): Promise<void>;
 }

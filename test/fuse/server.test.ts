@@ -70,7 +70,7 @@ describe("FUSE server", () => {
     const { error, body } = ask(op.init, 0, initBody(7, 40, 131_072, 0xffffffff));
     expect(error).toBe(0);
     expect(body.length).toBe(64);
-    expect([body.readUInt32LE(0), body.readUInt32LE(4), body.readUInt32LE(8)]).toEqual([7, 38, 131_072]);
+    expect([body.readUInt32LE(0), body.readUInt32LE(4), body.readUInt32LE(8)]).toEqual([7, 40, 131_072]);
     const flags = body.readUInt32LE(12);
     expect(flags & 1, "asynchronous reads").toBe(1);
     expect(flags & (1 << 22), "long requests").not.toBe(0);

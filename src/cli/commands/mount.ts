@@ -36,6 +36,7 @@ export function mountCommand(io: Io) {
       .option("--mode <octal>", "permissions of the files, such as 0400 (default: 0444)", parseMode)
       .option("--cache <size>", "memory for unpacked blocks (default: 32M)", sizeArgument)
       .addOption(new Option("--transport <name>", "how the kernel is spoken to").choices(transportNames))
+      .option("--no-passthrough", "answer every read here, also those that the kernel could answer itself")
       .option("--foreground", "do not detach; stop with Ctrl-C")
       .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", parseMountOptions),
   )
@@ -74,6 +75,7 @@ function wishOf(image: string, mountpoint: string | undefined, options: Partial<
     nonempty: options.nonempty ?? false,
     ...(options.transport !== undefined && { transport: options.transport }),
     allowOther: options.allowOther ?? false,
+    passthrough: options.passthrough ?? true,
     uid: options.uid ?? process.getuid?.() ?? 0,
     gid: options.gid ?? process.getgid?.() ?? 0,
     mode: options.mode ?? 0o444,
