@@ -4,6 +4,7 @@ import { mountAt } from "../fuse/mountinfo.js";
 import { detach, MOUNT_TYPE } from "../fuse/unmount.js";
 import { debug } from "../util/debug.js";
 import { stateFolder } from "./folder.js";
+import { type Attachment, releaseDead } from "./devices.js";
 import { isAlive, type ProcessIdentity } from "./process.js";
 
 const log = debug("state");
@@ -24,6 +25,8 @@ export interface MountRecord extends ProcessIdentity {
   readonly log?: string;
   /** Whether the mount point was made for this mount, and goes with it. */
   readonly createdMountpoint: boolean;
+  /** Of `flatmount attach` alone: the mount is out of sight then, and lasts as long as its loop devices. */
+  readonly attached?: Attachment;
 }
 
 /** Records a mount, atomically. */
@@ -34,28 +37,39 @@ export function addRecord(record: MountRecord): void {
 }
 
 /** Forgets a mount, with its log, and removes its mount point if it was made for it. */
-export function dropRecord(record: MountRecord): void {
+export function dropRecord(given: MountRecord): void {
+  // What was attached is known only to the file.
+  const [record = given] = readRecord(recordPath(given));
   rmSync(recordPath(record), { force: true });
   if (record.log !== undefined) rmSync(record.log, { force: true });
   if (record.createdMountpoint && !mountAt(record.mountpoint)) removeFolder(record.mountpoint);
+  for (const { mountpoint, createdMountpoint } of record.attached?.mounts ?? []) {
+    if (createdMountpoint && !mountAt(mountpoint)) removeFolder(mountpoint);
+  }
 }
 
 /** The mounts that are served now, oldest first. What killed daemons left behind is cleared away. */
 export function listRecords(): readonly MountRecord[] {
-  const folder = stateFolder();
-  const records = readdirSync(folder)
-    .filter((name) => name.endsWith(".json"))
-    .flatMap((name) => readRecord(join(folder, name)));
+  const records = everyRecord();
   const alive = records.filter((record) => isAlive(record));
   for (const record of records) if (!alive.includes(record)) clearAway(record, alive);
   // One that was detached while in use is served on until its last user leaves, but it is nowhere any more.
-  return alive.filter(({ mountpoint }) => mountAt(mountpoint)).toSorted((a, b) => a.since.localeCompare(b.since));
+  return alive.filter(({ mountpoint, attached }) => attached || mountAt(mountpoint)).toSorted((a, b) => a.since.localeCompare(b.since));
+}
+
+/** Those of killed daemons, too. */
+export function everyRecord(): readonly MountRecord[] {
+  const folder = stateFolder();
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".json"))
+    .flatMap((name) => readRecord(join(folder, name)));
 }
 
 /** Takes away what a killed daemon left, unless another one has mounted there since. */
 function clearAway(record: MountRecord, alive: readonly MountRecord[]): void {
-  const { mountpoint } = record;
+  const { mountpoint, attached } = record;
   try {
+    if (attached) releaseDead(attached, mountpoint);
     const isTaken = alive.some((other) => other.mountpoint === mountpoint);
     if (!isTaken && mountAt(mountpoint)?.type === MOUNT_TYPE) detach(mountpoint);
   } catch (error) {
