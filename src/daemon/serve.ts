@@ -1,4 +1,5 @@
 import { devfuse } from "../fuse/devfuse.js";
+import { erofs } from "../erofs/transport.js";
 import { libfuse } from "../fuse/libfuse.js";
 
 import { type Transport, transportNames } from "../fuse/transport.js";
@@ -12,7 +13,7 @@ import { identify } from "./process.js";
 import type { MountWish } from "./wish.js";
 import { addRecord, dropRecord, type MountRecord, removeFolder } from "./state.js";
 
-const transports: readonly Transport[] = [devfuse, libfuse];
+const transports: readonly Transport[] = [devfuse, libfuse, erofs];
 
 /** A mount that stands. */
 export interface Served {
@@ -53,10 +54,21 @@ async function mountView(transport: Transport, wish: MountWish, { request, view,
       ...{ view: request, tree: view.tree, files: view.disk.files, mountpoint: place.path, source: image },
       ...{ allowOther, passthrough, uid, gid },
     });
-    const record = recordOf(wish, view, place, transport);
+    const { unattended } = session;
+    const record = { ...recordOf(wish, view, place, transport), ...(unattended !== undefined && { unattended, pid: 0, started: 0 }) };
     addRecord(record);
+    if (unattended !== undefined) {
+      leaver.stop();
+      view.close();
+      return { record, ended: Promise.resolve() };
+    }
+    let gone = false;
+    void session.paths?.then((paths) => {
+      if (!gone) addRecord({ ...record, paths });
+    });
     leaver.watch(session, place.path);
     const ended = session.ended.finally(() => {
+      gone = true;
       leaver.stop();
       view.close();
       dropRecord(record);

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mountAt } from "../fuse/mountinfo.js";
+import type { ReadingPath } from "../fuse/passthrough.js";
 import { detach, MOUNT_TYPE } from "../fuse/unmount.js";
 import { debug } from "../util/debug.js";
 import { stateFolder } from "./folder.js";
@@ -25,6 +26,10 @@ export interface MountRecord extends ProcessIdentity {
   readonly log?: string;
   /** Whether the mount point was made for this mount, and goes with it. */
   readonly createdMountpoint: boolean;
+  /** The number of a mount that the kernel serves alone. No process belongs to it: its number is 0 then. */
+  readonly unattended?: number;
+  /** How the disks of the view are read, once that is settled, where there is more than one way. */
+  readonly paths?: readonly ReadingPath[];
   /** Of `flatmount attach` alone: the mount is out of sight then, and lasts as long as its loop devices. */
   readonly attached?: Attachment;
 }
@@ -51,10 +56,16 @@ export function dropRecord(given: MountRecord): void {
 /** The mounts that are served now, oldest first. What killed daemons left behind is cleared away. */
 export function listRecords(): readonly MountRecord[] {
   const records = everyRecord();
-  const alive = records.filter((record) => isAlive(record));
+  const alive = records.filter(stands);
   for (const record of records) if (!alive.includes(record)) clearAway(record, alive);
   // One that was detached while in use is served on until its last user leaves, but it is nowhere any more.
   return alive.filter(({ mountpoint, attached }) => attached || mountAt(mountpoint)).toSorted((a, b) => a.since.localeCompare(b.since));
+}
+
+/** Whether somebody serves the mount. */
+function stands(record: MountRecord): boolean {
+  if (record.unattended === undefined) return isAlive(record);
+  return mountAt(record.mountpoint)?.id === record.unattended;
 }
 
 /** Those of killed daemons, too. */
@@ -88,8 +99,8 @@ function readRecord(path: string): readonly MountRecord[] {
   }
 }
 
-function recordPath({ pid }: ProcessIdentity): string {
-  return join(stateFolder(), `${pid}.json`);
+function recordPath({ pid, unattended }: MountRecord): string {
+  return join(stateFolder(), `${unattended === undefined ? pid : `mount-${unattended}`}.json`);
 }
 
 /** Removes an empty folder; anything else stays. */

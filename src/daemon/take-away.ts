@@ -5,7 +5,7 @@ import { systemCode, UserError } from "../util/errors.js";
 import { holdersText } from "./leave.js";
 import { canonical } from "./mountpoint.js";
 import { isAlive } from "./process.js";
-import { listRecords, type MountRecord } from "./state.js";
+import { dropRecord, listRecords, type MountRecord } from "./state.js";
 
 /** How long a daemon may take to end once its mount is gone: it has only to close its files. */
 const PATIENCE_MS = 10_000;
@@ -21,12 +21,13 @@ export async function takeAway(mountpoint: string, { lazy }: { readonly lazy: bo
     if (wasDead) return;
     throw new UserError(`${mountpoint}: nothing is mounted here`, '"flatmount list" shows what is mounted where.');
   }
-  if (mount.type !== MOUNT_TYPE) {
+  if (mount.type !== MOUNT_TYPE && record?.unattended !== mount.id) {
     throw new UserError(`${mountpoint}: what is mounted here (${mount.type}) is not ours`, `Use "umount ${mountpoint}".`);
   }
   if (isDeadMount(path) || lazy) detach(path);
   else unmountOrExplain(mountpoint, path);
-  if (record && !lazy) await waitFor(record);
+  if (record?.unattended !== undefined) dropRecord(record);
+  else if (record && !lazy) await waitFor(record);
 }
 
 function unmountOrExplain(mountpoint: string, path: string): void {

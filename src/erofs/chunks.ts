@@ -32,34 +32,21 @@ const bigEndian = endianness() === "BE";
 export function firstShape(file: FlatFile, blockBits: number = BLOCK_BITS.most): Shape {
   let shape: Shape = { blockBits, chunkBits: Math.min(CHUNK_BITS.most, Math.max(blockBits, Math.ceil(Math.log2(Math.max(1, file.size))))) };
   let count = 0;
-  let before: Run | undefined;
   for (const run of runsOf(file)) {
     if (count === CHUNK_BITS.sample) break;
     count += 1;
-    shape = fit(shape, run, before);
-    before = run;
+    shape = fit(shape, run);
   }
   return shape;
 }
 
 /** The shape that also allows `run`. Throws `NotIndexable` if there is none. */
-function fit(shape: Shape, run: Run, before: Run | undefined): Shape {
-  const filled = fills(run, before, shape);
-  const start = run.start + filled;
-  const position = run.stored ? run.stored.position + filled : 0;
-  if (run.length <= filled) return shape;
-  const blockBits = Math.min(shape.blockBits, alignment(position), alignment(start));
-  if (blockBits < BLOCK_BITS.least) throw new NotIndexable("its parts do not lie at multiples of 512 bytes");
-  return { blockBits, chunkBits: Math.min(shape.chunkBits, alignment(start), blockBits + CHUNK_BITS_LIMIT) };
-}
-
-/**
- * Bytes at the start of a hole that are in the block in which the file before it ends: what the kernel reads behind the end of a file is zeros.
- */
-function fills(run: Run, before: Run | undefined, { blockBits }: Shape): number {
-  if (run.stored || !before?.stored || before.stored.position + before.length < before.stored.size) return 0;
-  const over = run.start % 2 ** blockBits;
-  return over === 0 ? 0 : Math.min(run.length, 2 ** blockBits - over);
+function fit({ blockBits, chunkBits }: Shape, { start, length, stored }: Run): Shape {
+  let bits = Math.min(blockBits, alignment(start), stored ? alignment(stored.position) : blockBits);
+  // The kernel reads whole blocks, and an error is what it makes of one that its file ends in.
+  while (stored && bits >= BLOCK_BITS.least && Math.ceil((stored.position + length) / 2 ** bits) * 2 ** bits > stored.size) bits -= 1;
+  if (bits < BLOCK_BITS.least) throw new NotIndexable("its parts do not lie at multiples of 512 bytes");
+  return { blockBits: bits, chunkBits: Math.min(chunkBits, alignment(start), bits + CHUNK_BITS_LIMIT) };
 }
 
 /** The largest power of two that divides `value`, as an exponent. */
@@ -95,11 +82,9 @@ export function* writeChunks(file: FlatFile, shape: Shape, devices: Devices, sin
     filled = 0;
   };
   let turn = 0;
-  let before: Run | undefined;
   for (const run of runsOf(file)) {
-    const finer = fit(shape, run, before);
+    const finer = fit(shape, run);
     if (finer.blockBits !== blockBits || finer.chunkBits !== chunkBits) return finer;
-    before = run;
     const until = Math.ceil((run.start + run.length) / chunkSize);
     const device = run.stored ? devices(run.stored.fd) * 65536 : 0;
     let block = run.stored ? run.stored.position / 2 ** blockBits + (written * chunkSize - run.start) / 2 ** blockBits : HOLE;

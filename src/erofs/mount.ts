@@ -17,10 +17,10 @@ export function openIndexFile(folder: string): number {
   }
 }
 
-/** Mounts an index where no path leads to: a descriptor of its root. Throws what the kernel says; `ENOTBLK`: not from the file system that it lies on. */
-export function mountIndex(index: number, { devices }: Pick<Index, "devices">): number {
+/** Mounts an index where no path leads to: a descriptor of its root. Throws what the kernel says; `ENOTBLK`: not from the file system that it lies on. `source`: another path of the index. */
+export function mountIndex(index: number, { devices }: Pick<Index, "devices">, source = pathOf(index)): number {
   const device = (fd: number) => ["device", pathOf(fd)] as const;
-  return mountDetached("erofs", [["source", pathOf(index)], ...devices.map(({ fd }) => device(fd)), ["ro", ""]]);
+  return mountDetached("erofs", [["source", source], ...devices.map(({ fd }) => device(fd)), ["ro", ""]]);
 }
 
 /** A file of a mounted index. */
@@ -29,6 +29,6 @@ export function openIndexed(root: number, name: string): number {
 }
 
 /** Leads to an open file, whatever has become of its name. */
-function pathOf(fd: number): string {
+export function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }

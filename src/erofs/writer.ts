@@ -47,7 +47,7 @@ export interface Index {
 }
 
 /** Files that no index can tell of are copied into it, as long as they are small. Bytes, each and together. */
-const COPIED = { each: 64 * 1024, all: 64 * 2 ** 20 } as const;
+const COPIED = { each: 2 ** 20, all: 64 * 2 ** 20 } as const;
 /** Files and directories together: a gibibyte of memory here. */
 const NODES_LIMIT = 4_000_000;
 const DEVICE_TABLE_AT = SUPERBLOCK_AT + SUPERBLOCK_SIZE;
@@ -95,6 +95,7 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
   const devices = createDevices(wish.deviceLimit);
   const shapes = new Map<Indexed, Shape>();
   const copied: (Indexed & { node: FileNode })[] = [];
+  let copiedBytes = 0;
   for (const each of files) {
     const start = roundUp(place, inode.unit);
     const outcome = yield* tryChunks(each.node, blockBits, devices.number, (bytes, at) => put(bytes, metaStart + start + inode.size + at));
@@ -102,8 +103,10 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
       each.place = start;
       place = start + inode.size + chunksSize(each.node.file.size, outcome.shape);
       shapes.set(each, outcome.shape);
-    } else if (each.node.file.size <= COPIED.each && copied.length < COPIED.all / COPIED.each) copied.push(each);
-    else leftOut.push({ path: each.path, ...outcome.left });
+    } else if (each.node.file.size <= COPIED.each && copiedBytes + each.node.file.size <= COPIED.all) {
+      copied.push(each);
+      copiedBytes += each.node.file.size;
+    } else leftOut.push({ path: each.path, ...outcome.left });
   }
   for (const each of copied) {
     try {
@@ -129,7 +132,7 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
       writeInode(each, { number, links, address, layout: layouts.chunks, size: (each.node as FileNode).file.size });
     } else if (each.node.kind === "symlink") {
       writeInode(each, { number, links, address: 0, layout: layouts.inline, size: Buffer.byteLength(each.node.target) });
-      put(Buffer.from((each.node as SymlinkNode).target), metaStart + each.place + inode.size);
+      put(Buffer.from((each.node).target), metaStart + each.place + inode.size);
     } else if (each.node.kind === "directory" || each.content) {
       const content = each.content ?? directoryBlocks(entriesOf(each), blockSize);
       put(content, end);

@@ -1,5 +1,7 @@
-import { clear, type Exchange, in64, OUT } from "./exchange.js";
-import { little, openFlags, openOut, releaseIn } from "./protocol.js";
+import { constants } from "node:fs";
+import { constants as system } from "node:os";
+import { clear, type Exchange, in32, in64, OUT } from "./exchange.js";
+import { little, openFlags, openIn, openOut, releaseIn } from "./protocol.js";
 import { setUint64 } from "./uint64.js";
 
 /**
@@ -9,7 +11,8 @@ import { setUint64 } from "./uint64.js";
 export interface PassingTable {
   /** Numbers of nodes; the place in this list is the file's place in `state`. */
   readonly nodes: readonly number[];
-  /** One number that tells whether all is settled, then two for each file: its backing file, 0 while there is none; and how often it is open. */
+  /** One number that tells whether all is settled, then two for each file: its backing file, 0 while there is none, below 0 where
+   * that can only be read through the page cache; and how often it is open. */
   readonly state: Int32Array<SharedArrayBuffer>;
   /** Until then, in milliseconds since 1970, an OPEN waits for what is not settled yet. */
   readonly patience: number;
@@ -23,9 +26,11 @@ export function createPassingTable(nodes: readonly number[], patience: number): 
   return { nodes, state: new Int32Array(new SharedArrayBuffer(4 * (1 + 2 * nodes.length))), patience: Date.now() + patience };
 }
 
-/** Makes a backing file known: from the next OPEN on that finds the file closed. */
-export function settleFile({ nodes, state }: PassingTable, node: number, id: number): void {
-  Atomics.store(state, backing(nodes.indexOf(node)), id);
+/**
+ * Makes a backing file known: from the next OPEN on that finds the file closed. `direct`: whether it can be read past the page cache.
+ */
+export function settleFile({ nodes, state }: PassingTable, node: number, id: number, { direct }: { readonly direct: boolean }): void {
+  Atomics.store(state, backing(nodes.indexOf(node)), direct ? id : -id);
 }
 
 /** Nothing more is to be waited for. */
@@ -33,6 +38,9 @@ export function settle({ state }: PassingTable): void {
   Atomics.store(state, 0, 1);
   Atomics.notify(state, 0);
 }
+
+const { O_DIRECT } = constants;
+const { EINVAL } = system.errno;
 
 /** What a handle tells when the file is closed: how it was opened. */
 const handles = { other: 0, answered: 1, passed: 2 } as const;
@@ -44,37 +52,50 @@ export interface Opens {
   release(exchange: Exchange, node: number): void;
 }
 
-export function createOpens(table: PassingTable): Opens {
+/** `isWhole`: whether the image still is as it was; what the kernel reads behind the end of a file that was cut would be zeros. */
+export function createOpens(table: PassingTable, isWhole: () => boolean): Opens {
   const { state, patience } = table;
   const places = new Map(table.nodes.map((node, place) => [node, place]));
 
-  /** The backing file to open with, or 0. */
-  function enter(place: number): number {
-    if (Atomics.load(state, 0) === 0) Atomics.wait(state, 0, 0, Math.max(0, patience - Date.now()));
+  /** The number of the backing file to open with, or 0. Below 0: it cannot be opened now. */
+  function enter(place: number, pastCache: boolean): number {
+    const usable = isWhole();
     for (;;) {
       const count = Atomics.load(state, opens(place));
-      const id = count <= 0 ? Atomics.load(state, backing(place)) : 0;
-      const next = id === 0 ? count + 1 : count - 1;
-      if (Atomics.compareExchange(state, opens(place), count, next) === count) return id;
+      const id = Atomics.load(state, backing(place));
+      const fits = id > 0 || !pastCache;
+      // What is open already as passed through can be opened in no other way.
+      if (count < 0 && !fits) return -1;
+      const passed = id !== 0 && (count < 0 || (count === 0 && usable && fits));
+      if (Atomics.compareExchange(state, opens(place), count, passed ? count - 1 : count + 1) === count) return passed ? Math.abs(id) : 0;
     }
   }
 
   return {
     open(exchange, node) {
       const place = places.get(node);
-      const id = place === undefined ? 0 : enter(place);
-      const handle = place === undefined ? handles.other : id === 0 ? handles.answered : handles.passed;
-      const { replyView } = exchange;
-      clear(exchange, openOut.size);
-      setUint64(replyView, OUT + openOut.handle, handle);
-      replyView.setUint32(OUT + openOut.flags, openFlags.NOFLUSH | (id === 0 ? openFlags.KEEP_CACHE : openFlags.PASSTHROUGH), little);
-      replyView.setInt32(OUT + openOut.backing, id, little);
-      return openOut.size;
+      if (place === undefined) return reply(exchange, handles.other, openFlags.KEEP_CACHE, 0);
+      if (Atomics.load(state, 0) === 0) Atomics.wait(state, 0, 0, Math.max(0, patience - Date.now()));
+      const id = enter(place, (in32(exchange, openIn.flags) & O_DIRECT) !== 0);
+      // As a file system says that has nothing of the kind.
+      if (id < 0) return -EINVAL;
+      if (id === 0) return reply(exchange, handles.answered, openFlags.KEEP_CACHE, 0);
+      return reply(exchange, handles.passed, openFlags.PASSTHROUGH, id);
     },
     release(exchange, node) {
       const place = places.get(node);
-      if (place === undefined) return;
-      Atomics.add(state, opens(place), in64(exchange, releaseIn.handle) === handles.passed ? 1 : -1);
+      const handle = in64(exchange, releaseIn.handle);
+      if (place === undefined || handle === handles.other) return;
+      Atomics.add(state, opens(place), handle === handles.passed ? 1 : -1);
     },
   };
+}
+
+function reply(exchange: Exchange, handle: number, flags: number, id: number): number {
+  const { replyView } = exchange;
+  clear(exchange, openOut.size);
+  setUint64(replyView, OUT + openOut.handle, handle);
+  replyView.setUint32(OUT + openOut.flags, openFlags.NOFLUSH | flags, little);
+  replyView.setInt32(OUT + openOut.backing, id, little);
+  return openOut.size;
 }

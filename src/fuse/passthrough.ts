@@ -1,14 +1,16 @@
-import { closeSync } from "node:fs";
-import { setImmediate } from "node:timers/promises";
+import { closeSync, openSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { BLOCK_BITS } from "../erofs/layout.js";
+import { inTurns } from "../erofs/index-tree.js";
 import { firstShape } from "../erofs/chunks.js";
 import { indexFolders, mountIndex, openIndexed, openIndexFile } from "../erofs/mount.js";
 import { NotIndexable } from "../erofs/runs.js";
-import { type Index, writeIndex } from "../erofs/writer.js";
-import { openBacking } from "../native/mounting.js";
+import { writeIndex } from "../erofs/writer.js";
+import type { Source } from "../source/source.js";
+import { closeBacking, openBacking } from "../native/mounting.js";
 import { directoryNode, type FlatFile } from "../tree/node.js";
 import { debug } from "../util/debug.js";
-import { reasonOf } from "../util/errors.js";
+import { reasonOf, systemCode } from "../util/errors.js";
 import { type PassingTable, settle, settleFile } from "./opens.js";
 import type { PassingFile } from "./passing-files.js";
 
@@ -36,9 +38,6 @@ export interface Passing {
   ended(): boolean;
 }
 
-/** Milliseconds that others wait at most for this thread. */
-const TURN = 10;
-
 /**
  * Lets the kernel answer reads itself, as far as it can: it is told the image file where a file is just that, and else a file of an index that lies over the
  * image. What cannot be passed on is answered by us; nothing of this is ever an error.
@@ -47,6 +46,7 @@ export async function passThrough(passing: Passing): Promise<readonly ReadingPat
   const paths = new Map<PassingFile, ReadingPath>();
   try {
     const { device, table } = passing;
+    await whenAgreed(passing);
     const byBits = new Map<number, PassingFile[]>();
     for (const file of passing.files) {
       const image = imageOf(file.node.file);
@@ -54,7 +54,7 @@ export async function passThrough(passing: Passing): Promise<readonly ReadingPat
       else
         paths.set(
           file,
-          pass(file, "image", () => settleFile(table, file.node.id, openBacking(device, image))),
+          pass(file, "image", () => settleFile(table, file.node.id, openBacking(device, image), { direct: true })),
         );
     }
     for (let bits: number = BLOCK_BITS.most; bits >= BLOCK_BITS.least; bits -= 1) {
@@ -67,6 +67,27 @@ export async function passThrough(passing: Passing): Promise<readonly ReadingPat
     settle(passing.table);
   }
   return passing.files.map((file) => paths.get(file) ?? { file: file.path, path: "server" });
+}
+
+/** Steps of so many milliseconds, and how many, in which the kernel and the first worker agree on what they can. */
+const AGREEMENT = { step: 5, steps: 200 } as const;
+
+/** Returns once the kernel takes backing files. Until it has read the answer to INIT, it says that they are not permitted. */
+async function whenAgreed({ device, files, ended }: Passing): Promise<void> {
+  const any = openSync("/proc/self/exe", "r");
+  try {
+    for (let steps = 0; steps < AGREEMENT.steps && files.length > 0 && !ended(); steps += 1) {
+      try {
+        closeBacking(device, openBacking(device, any));
+        return;
+      } catch (error) {
+        if (systemCode(error) !== "EPERM") return;
+      }
+      await setTimeout(AGREEMENT.step);
+    }
+  } finally {
+    closeSync(any);
+  }
 }
 
 /** Sorts a file to those of which an index with blocks of the same size can tell. */
@@ -134,7 +155,7 @@ async function passIndexed(passing: Passing, { files, bits, byBits }: Group, pat
 function passOne({ device, table }: Passing, { node }: PassingFile, mounted: number, name: string): void {
   const descriptor = openIndexed(mounted, name);
   try {
-    settleFile(table, node.id, openBacking(device, descriptor));
+    settleFile(table, node.id, openBacking(device, descriptor), { direct: false });
   } finally {
     closeSync(descriptor);
   }
@@ -150,24 +171,37 @@ function pass({ path: file }: PassingFile, path: "image" | "index", action: () =
   }
 }
 
-/** Runs `work` while others get their turn; undefined if it was not wanted any more. */
-async function inTurns(work: Generator<void, Index>, ended: () => boolean): Promise<Index | undefined> {
-  for (let since = performance.now(); ; ) {
-    const step = work.next();
-    if (step.done) return step.value;
-    if (performance.now() - since < TURN) continue;
-    await setImmediate();
-    if (ended()) return undefined;
-    since = performance.now();
+/** Runs that are looked at to find out whether a file is another one, byte for byte. */
+const RUNS_LIMIT = 100_000;
+
+/** The descriptor of the file that `file` is byte for byte, as far as that can be told. */
+function imageOf(file: FlatFile): number | undefined {
+  let image: Source | undefined;
+  const holes: { readonly start: number; readonly end: number }[] = [];
+  let count = 0;
+  for (let offset = 0; offset < file.size; count += 1) {
+    const { extent } = file.locate(offset, file.size - offset);
+    const end = offset + extent.length;
+    if (count > RUNS_LIMIT) return undefined;
+    if (extent.kind === "data") {
+      const { source, position } = extent;
+      image ??= source;
+      if (source !== image || position !== offset || source.file?.offset !== 0 || source.size !== file.size) return undefined;
+    } else if (extent.kind === "zero") holes.push({ start: offset, end });
+    else return undefined;
+    offset = end;
   }
+  return image && holes.every((hole) => isHoleOf(image, hole)) ? image.file?.fd : undefined;
 }
 
-/** The descriptor of the file that `file` is byte for byte. */
-function imageOf(file: FlatFile): number | undefined {
-  const { extent } = file.locate(0, file.size);
-  if (extent.kind !== "data" || extent.length !== file.size || extent.position !== 0) return undefined;
-  const { source } = extent;
-  return source.file?.offset === 0 && source.size === file.size ? source.file.fd : undefined;
+/** Whether nothing is stored there, so that it reads as zeros. */
+function isHoleOf(source: Source, { start, end }: { readonly start: number; readonly end: number }): boolean {
+  for (let at = start; at < end; ) {
+    const run = source.run?.(at);
+    if (!run || run.data) return false;
+    at += run.length;
+  }
+  return true;
 }
 
 function refusal(error: unknown): string {

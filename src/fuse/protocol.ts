@@ -80,7 +80,8 @@ export const initFlags = {
 } as const;
 export const initFlags2 = { PASSTHROUGH: 1 << (37 - 32) } as const;
 
-/** fuse_open_out and fuse_release_in */
+/** fuse_open_in, fuse_open_out and fuse_release_in */
+export const openIn = { flags: 0 } as const;
 export const openOut = { size: 16, handle: 0, flags: 8, backing: 12 } as const;
 export const openFlags = { KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PASSTHROUGH: 1 << 7 } as const;
 export const releaseIn = { handle: 0 } as const;

@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { type Binding, binding } from "../native/binding.js";
@@ -32,11 +32,21 @@ export function waitForTask(): void {
 function run({ view, files, owner, device, passing }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
-  const server = createServer(tree, { owner, passing, onError: errorTeller((text) => tell({ kind: "error", text })) });
+  const server = createServer(tree, {
+    owner,
+    passing,
+    isWhole: () => files.every(isWhole),
+    onError: errorTeller((text) => tell({ kind: "error", text })),
+  });
   tell({ kind: "ready" });
   if (!binding) throw new Error("the native addon is gone");
   serve(binding, device, server);
   close();
+}
+
+/** Whether nothing of a file was cut off since it was opened. */
+function isWhole({ fd, size, regular }: OpenedFile): boolean {
+  return !regular || fstatSync(fd).size >= size;
 }
 
 /** Microseconds that a worker stays awake for the next request. A thread that sleeps is woken in some 10 to 40. With one processor it would only be in the way. */

@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly owner: Owner;
   /** Files whose reads the kernel may answer itself. Without any, nothing is ever opened. */
   readonly passing?: PassingTable | undefined;
+  /** Whether the image still is as it was; asked when a file of `passing` is opened. */
+  readonly isWhole?: () => boolean;
   /** Told about every request that failed for another reason than the caller's: a damaged image, a failing disk. */
   readonly onError?: (error: unknown, node: Node | undefined) => void;
 }
@@ -26,9 +28,9 @@ export type Server = (request: Buffer, length: number, reply: Buffer) => number;
 const { ENOENT, ENOSYS, ENOTDIR, EROFS } = constants.errno;
 
 /** A FUSE file system over `tree`, as a function from requests to replies: no descriptor, no thread, no kernel. */
-export function createServer(tree: Tree, { owner, passing, onError }: ServerOptions): Server {
+export function createServer(tree: Tree, { owner, passing, isWhole = () => true, onError }: ServerOptions): Server {
   const list = createLister(owner);
-  const opens = passing && createOpens(passing);
+  const opens = passing && createOpens(passing, isWhole);
   let exchange: Exchange | undefined;
 
   function dispatch(current: Exchange, opcode: number, node: Node): number {

@@ -26,6 +26,8 @@ export interface MountRequest {
 export interface Session {
   /** Settles when the view is gone and nothing serves any more; rejects if serving broke down. */
   readonly ended: Promise<void>;
+  /** The number of a mount that the kernel serves alone: no process has to stay. */
+  readonly unattended?: number | undefined;
   /** How the disks of the view are read, once that is settled; absent where there is but one way. */
   readonly paths?: Promise<readonly ReadingPath[]> | undefined;
   /** Takes the mount away; throws an error with code `EBUSY` while somebody uses it. `detach`: out of sight at once, gone when its last user is. */
@@ -39,7 +41,7 @@ export interface Session {
 export const accessOptions = ["allow_other", "default_permissions"] as const;
 
 /** The transports, best first. */
-export const transportNames = ["devfuse", "libfuse"] as const;
+export const transportNames = ["devfuse", "libfuse", "erofs"] as const;
 export type TransportName = (typeof transportNames)[number];
 
 /** A way to show a tree as a file system. */

@@ -4,6 +4,8 @@ import type { TransportName } from "../../src/fuse/transport.js";
 /** Where transports may differ. */
 export interface Capabilities {
   readonly transport: TransportName;
+  /** Options for every mount, and what they are for. */
+  readonly always?: { readonly title: string; readonly options: readonly string[] };
   /** Readers can ask where holes are. libfuse 2 has no such operation. */
   readonly seeksHoles: boolean;
   /** The mount point may be a regular file. fuse-native refuses that. */

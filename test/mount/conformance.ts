@@ -19,10 +19,11 @@ const topics = { reading, attributes, holes, refusals, images, containers, parti
 
 /** Mounts images through one transport and looks at them as other programs do. */
 export function describeTransport(capabilities: Capabilities): void {
-  describeMounts(`mounts by ${capabilities.transport}`, () => {
+  const { always } = capabilities;
+  describeMounts(`mounts by ${capabilities.transport}${always ? `, ${always.title}` : ""}`, () => {
     const qemu = requireProgram("qemu-img");
     for (const [topic, tests] of Object.entries(topics)) {
-      describe.skipIf(!qemu)(topic, () => tests(useMounts(capabilities.transport), capabilities));
+      describe.skipIf(!qemu)(topic, () => tests(useMounts(capabilities.transport, always?.options), capabilities));
     }
   });
 }

@@ -48,7 +48,7 @@ export function leaving(mounts: Mounts): void {
     test("a mount in the background, whose mount point was made for it", async () => {
       const mountpoint = join(subdirectory(mounts.directory), "made");
       const record = startInBackground(mountpoint);
-      expect(mounts.list()).toEqual([record]);
+      expect(mounts.list()).toMatchObject([record]);
       await leave(record);
       await until(() => !isAlive(record), "the daemon to end");
       expectNothingLeft(mountpoint);

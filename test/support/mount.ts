@@ -84,13 +84,13 @@ function obstacle(): string | undefined {
   return undefined;
 }
 
-/** To be called where a `describe` begins; all that is mounted is gone when it is done. */
-export function useMounts(transport: TransportName): Mounts {
+/** To be called where a `describe` begins; `always` are options for every mount. All that is mounted is gone when it is done. */
+export function useMounts(transport: TransportName, always: readonly string[] = []): Mounts {
   const directory = tempDirectory();
   beforeAll(() => chmodSync(directory, 0o755));
   const children: Served[] = [];
   const daemons: MountRecord[] = [];
-  const mounts = createMounts(directory, transport, {
+  const mounts = createMounts(directory, [transport, ...always], {
     onServed: (served) => children.push(served),
     onStarted: (record) => daemons.push(record),
   });
@@ -108,7 +108,11 @@ interface Watchers {
   readonly onStarted: (record: MountRecord) => void;
 }
 
-function createMounts(directory: string, transport: TransportName, { onServed, onStarted }: Watchers): Mounts {
+function createMounts(
+  directory: string,
+  [transport, ...always]: readonly [TransportName, ...string[]],
+  { onServed, onStarted }: Watchers,
+): Mounts {
   const runtimeOf = (as: "ordinary user" | undefined) => {
     const folder = join(directory, as ?? "runtime");
     if (existsSync(folder)) return folder;
@@ -141,7 +145,7 @@ function createMounts(directory: string, transport: TransportName, { onServed, o
     transport,
     flatmount,
     async serve(image, { options = [], as, mountpoint = freshMountpoint(as) } = {}) {
-      const words = [program, "mount", "--transport", transport, "--foreground", ...options, image, mountpoint];
+      const words = [program, "mount", "--transport", transport, "--foreground", ...always, ...options, image, mountpoint];
       const child = spawn(node, words, { ...settings(as), stdio: ["ignore", "pipe", "pipe"] });
       const served = watch(child, mountpoint);
       onServed(served);
@@ -149,7 +153,7 @@ function createMounts(directory: string, transport: TransportName, { onServed, o
       return served;
     },
     start(image, mountpoint = freshMountpoint(undefined)) {
-      const { status, stdout, stderr } = flatmount(["mount", "--json", "--transport", transport, image, mountpoint]);
+      const { status, stdout, stderr } = flatmount(["mount", "--json", "--transport", transport, ...always, image, mountpoint]);
       if (status !== 0) throw new Error(`flatmount mount ended with ${status}\n${stderr}`);
       const record = JSON.parse(stdout) as MountRecord;
       onStarted(record);

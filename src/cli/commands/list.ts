@@ -21,7 +21,7 @@ export function listCommand(io: Io) {
 function table(records: readonly MountRecord[]): readonly string[] {
   if (records.length === 0) return [];
   const rows = records.map(({ image, format, mountpoint, transport, pid, since }) => {
-    return [image, format, mountpoint, transport, String(pid), since.slice(0, 19).replace("T", " ")].map(printable);
+    return [image, format, mountpoint, transport, pid === 0 ? "-" : String(pid), since.slice(0, 19).replace("T", " ")].map(printable);
   });
   return alignColumns([["IMAGE", "FORMAT", "MOUNTPOINT", "TRANSPORT", "PID", "SINCE (UTC)"], ...rows]);
 }
