@@ -1,5 +1,20 @@
 /** Every command, in the order in which the help lists them. */
-export const commandNames = ["mount", "umount", "list", "info", "map", "ls", "cat", "check", "formats", "doctor"] as const;
+export const commandNames = [
+  "mount",
+  "umount",
+  "list",
+  "attach",
+  "detach",
+  "info",
+  "map",
+  "ls",
+  "cat",
+  "index",
+  "check",
+  "salvage",
+  "formats",
+  "doctor",
+] as const;
 export type CommandName = (typeof commandNames)[number];
 
 export function isCommandName(word: string): word is CommandName {

@@ -1,5 +1,8 @@
 import type { Extent } from "../formats/driver.js";
 import type { Source } from "../source/source.js";
+import type { CheckProgress, Finding } from "../util/finding.js";
+
+export type { CheckProgress, Finding } from "../util/finding.js";
 
 /** What a thing in a container is, in the terms of stat(2). */
 export type ItemKind = "file" | "directory" | "symlink" | "character device" | "block device" | "fifo" | "socket";
@@ -57,21 +60,6 @@ export interface Container {
   check?(progress: CheckProgress): readonly Finding[];
   /** Closes what it opened itself, if it did. */
   close?(): void;
-}
-
-/** How far a check is, in bytes of all that is to be read. */
-export type CheckProgress = (step: { readonly file: string; readonly done: number; readonly size: number }) => void;
-
-/** One thing that a check found out. */
-export interface Finding {
-  /** What it is about: a file of the container, or the image. */
-  readonly file: string;
-  /** Short and always the same for the same matter, such as `digest differs`. */
-  readonly kind: string;
-  /** `error`: it is damaged, or not what it says. `warning`: others may refuse it, or something could not be told. */
-  readonly severity: "ok" | "note" | "warning" | "error";
-  /** What is the matter, to follow the file's name; no full stop. */
-  readonly message: string;
 }
 
 export interface ContainerFacts {

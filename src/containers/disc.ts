@@ -22,6 +22,7 @@ export const disc: ContainerDriver = {
     const isoSide = isContainer(iso) ? iso : undefined;
     const udfSide = isContainer(other) ? other : undefined;
     if (udfSide && (names === "udf" || !isoSide || isBetter(udfSide, isoSide))) return bridged(udfSide, isoSide, iso);
+    if (isoSide && udfSide) return checkingBoth(isoSide, udfSide);
     if (isoSide) return other instanceof ImageError ? noting(isoSide, `Its UDF file system cannot be read: ${other.message}.`) : isoSide;
     throw failureOf(iso) ?? failureOf(other) ?? new ImageError("CORRUPT", "there is no file system any more", { file: disk.name });
   },
@@ -69,8 +70,14 @@ function count(container: Container): number {
 
 /** The UDF side, with what machines boot from, which only the other side tells. */
 function bridged(udfSide: Container, isoSide: Container | undefined, iso: Container | ImageError | undefined): Container {
-  const whole = isoSide?.bootImages ? { ...udfSide, bootImages: isoSide.bootImages } : udfSide;
+  const bridge = checkingBoth(udfSide, isoSide);
+  const whole = isoSide?.bootImages ? { ...bridge, bootImages: isoSide.bootImages } : bridge;
   return iso instanceof ImageError ? noting(whole, `Its ISO 9660 file system cannot be read: ${iso.message}.`) : whole;
+}
+
+/** `shown`, whose check is that of both sides. */
+function checkingBoth(shown: Container, other: Container | undefined): Container {
+  return { ...shown, check: (progress) => [...(shown.check?.(progress) ?? []), ...(other?.check?.(progress) ?? [])] };
 }
 
 function noting(container: Container, note: string): Container {

@@ -1,5 +1,6 @@
 import type { Source } from "../source/source.js";
 import type { ImageError } from "../util/errors.js";
+import type { Audit } from "./audit.js";
 
 /** One run of the virtual disk that is stored in one way. `length` is ≥ 1 and never past what was asked. */
 export type Extent =
@@ -43,6 +44,11 @@ export interface Layer {
   /** Where the bytes from `offset` on are; `offset` < `size`. `length` ≥ 1 is a hint: stop early rather than load another table just to go on. */
   map(offset: number, length: number): Extent;
   facts(): LayerFacts;
+  /**
+   * Compares what this image says of itself beyond what reading it needs: counts, copies, checksums, places that are taken twice. Tells of damage and throws
+   * none. Absent where there is nothing to compare.
+   */
+  audit?(audit: Audit): void;
   /** Closes this image and its parents. */
   close(): void;
 }

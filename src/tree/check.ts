@@ -1,24 +1,39 @@
 import { posix } from "node:path";
-import type { CheckProgress, Container, Finding, Item } from "../containers/container.js";
+import type { Container, Item } from "../containers/container.js";
 import { locate } from "../disk/read.js";
 import type { Layer, PackedBlock } from "../formats/driver.js";
 import { ImageError } from "../util/errors.js";
 import { explain } from "../util/explain.js";
+import type { CheckProgress, Finding } from "../util/finding.js";
+import { auditChain } from "./audit.js";
 import type { Shown } from "./shown.js";
 
 /** Ranges of one disk that are told one by one. */
 const RANGES_LIMIT = 100;
 
 /**
- * Whether all of an image, and of the images in it, can be read and is what it says of itself: tables that lead nowhere, compressed blocks that do not
- * decode, digests that differ. `name` stands for the image in what is found.
+ * Whether all of an image, and of the images in it, can be read and is what it says of itself: structures that contradict each other, tables that lead
+ * nowhere, compressed blocks that do not decode, digests that differ. `name` stands for the image in what is found.
  */
 export function checkShown({ layer, container, disks, description }: Shown, name: string, progress: CheckProgress): readonly Finding[] {
   const findings: Finding[] = [];
-  if (!container?.archive) findings.push(...checkDisk(layer, name, progress));
+  if (!container?.archive) findings.push(...auditChain(layer, name, progress), ...checkDisk(layer, name, progress));
   if (container) findings.push(...checkFiles(container, name));
   for (const finding of container?.check?.(progress) ?? []) findings.push({ ...finding, file: `${name}: ${finding.file}` });
-  for (const note of description.notes) findings.push({ file: name, kind: "unusual", severity: "note", message: note.replace(/\.$/, "") });
+  const told = new Set(findings.map(({ message }) => message));
+  for (const note of description.notes) {
+    const message = note.replace(/\.$/, "");
+    if (!told.has(message)) findings.push({ file: name, kind: "unusual", severity: "note", message });
+  }
+  for (const { file, found } of description.chain) {
+    if (!found?.endsWith("DOES NOT MATCH")) continue;
+    findings.push({
+      file: name,
+      kind: "wrong parent",
+      severity: "warning",
+      message: `${file} is not the parent that the image names: ${found}`,
+    });
+  }
   for (const { member, shown } of disks) findings.push(...checkShown(shown, `${name}: ${member.path}`, progress));
   return findings;
 }
@@ -109,10 +124,14 @@ function createRanges(file: string): { add(offset: number, length: number, error
           kind: "damaged range",
           severity: "error",
           message: `bytes ${start} to ${end - 1} of the disk cannot be read: ${reason}`,
+          range: { start, length: end - start },
         };
       });
       if (more === 0) return found;
-      return [...found, { file, kind: "damaged range", severity: "error", message: `${more} more ranges of the disk cannot be read` }];
+      return [
+        ...found,
+        { file, kind: "damaged range", severity: "error", message: `${more} more ranges of the disk cannot be read`, count: more },
+      ];
     },
   };
 }

@@ -92,7 +92,11 @@ describe.skipIf(!requireProgram("bsdtar"))("archives made by bsdtar", () => {
   });
 
   test.each(["newc", "crc", "odc", "little"] as const)("what is built for these tests is an archive to bsdtar too: %s", (kind) => {
-    const built = [{ name: "d", mode: types.directory | 0o755 }, { name: "d/f", content: noise(1, 333) }, { name: "g", content: noise(2, 4) }];
+    const built = [
+      { name: "d", mode: types.directory | 0o755 },
+      { name: "d/f", content: noise(1, 333) },
+      { name: "g", content: noise(2, 4) },
+    ];
     const input = cpioArchive(kind, built);
     expect(execFileSync("bsdtar", ["-t", "-f", "-"], { input }).toString()).toBe("d\nd/f\ng\n");
     expect(execFileSync("bsdtar", ["-x", "-O", "-f", "-"], { input }).equals(Buffer.concat([noise(1, 333), noise(2, 4)]))).toBe(true);
@@ -216,7 +220,14 @@ describe("archives from the specification", () => {
   });
 
   test("of many remarks a few are told", () => {
-    const notes = notesOf(opened(cpioArchive("newc", Array.from({ length: 500 }, (_, index) => ({ name: `../${index}` })))));
+    const notes = notesOf(
+      opened(
+        cpioArchive(
+          "newc",
+          Array.from({ length: 500 }, (_, index) => ({ name: `../${index}` })),
+        ),
+      ),
+    );
     expect([notes.length, notes.at(-1)]).toEqual([21, "There are 480 more remarks of this kind."]);
   });
 
@@ -231,13 +242,7 @@ describe("archives from the specification", () => {
           { name: "loop", mode: types.symlink | 0o777, content: Buffer.from("loop") },
           { name: "file", content: noise(1, 5) },
         ]),
-        cpioArchive("newc", [
-          { name: "lib/a" },
-          { name: "usr/share/b" },
-          { name: "top/c" },
-          { name: "loop/d" },
-          { name: "file/e" },
-        ]),
+        cpioArchive("newc", [{ name: "lib/a" }, { name: "usr/share/b" }, { name: "top/c" }, { name: "loop/d" }, { name: "file/e" }]),
       ]),
     );
     expect(namesIn(container)).toEqual(["usr", "lib", "top", "loop", "file"]);
@@ -279,7 +284,10 @@ describe("archives from the specification", () => {
 
   test("names filled up with NUL bytes, so that the data lies where it should", () => {
     const container = opened(
-      Buffer.concat([cpioEntry("newc", { name: "a", content: noise(1, 50), extraNuls: 3972 }), cpioEntry("newc", { name: "TRAILER!!!", extraNuls: 9 })]),
+      Buffer.concat([
+        cpioEntry("newc", { name: "a", content: noise(1, 50), extraNuls: 3972 }),
+        cpioEntry("newc", { name: "TRAILER!!!", extraNuls: 9 }),
+      ]),
     );
     expect(namesIn(container)).toEqual(["a"]);
     expect(contentAt(container, "a").equals(noise(1, 50))).toBe(true);
@@ -338,7 +346,10 @@ describe("archives from the specification", () => {
   });
 
   test("disks that begin with the two bytes of the old format are no archives", () => {
-    for (const bytes of [[0xc7, 0x71], [0x71, 0xc7]]) {
+    for (const bytes of [
+      [0xc7, 0x71],
+      [0x71, 0xc7],
+    ]) {
       for (const seed of [1, 2, 3, 4]) {
         const content = noise(seed, 4096);
         content.set(bytes);

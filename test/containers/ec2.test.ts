@@ -185,7 +185,12 @@ describe.skipIf(!requireProgram("openssl"))("EC2 bundles", () => {
   test.each([
     ["AES-256-CBC", "UNSUPPORTED", /encrypted with "AES-256-CBC"/, (text: string) => text.replaceAll("AES-128-CBC", "AES-256-CBC")],
     ["no vector", "CORRUPT", /only one is there/, (text: string) => text.replaceAll(/<(\w+_encrypted_iv)>.*?<\/\1>/g, "")],
-    ["no image", "CORRUPT", /describes no image/, (text: string) => text.replace("<image>", "<x><image>").replace("</image>", "</image></x>")],
+    [
+      "no image",
+      "CORRUPT",
+      /describes no image/,
+      (text: string) => text.replace("<image>", "<x><image>").replace("</image>", "</image></x>"),
+    ],
     ["a gap", "CORRUPT", /without a gap/, (text: string) => text.replace('index="1"', 'index="77"')],
     ["another count", "CORRUPT", /says that there are 99/, (text: string) => text.replace(/count="\d+"/, 'count="99"')],
     ["a part outside", "PART_DENIED", /./, (text: string) => text.replace("server.img.part.01", "../outside")],

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { Command } from "@commander-js/extra-typings";
-import type { Finding } from "../../containers/container.js";
 import { checkShown } from "../../tree/check.js";
+import type { Finding } from "../../util/finding.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
@@ -14,7 +14,7 @@ export function checkCommand(io: Io) {
     new Command("check")
       .summary("tell whether an image is whole")
       .description(
-        "Reads what IMAGE says of itself, and of the images in it, and compares: tables, compressed blocks, digests, signatures.",
+        "Reads what IMAGE says of itself, and of the images in it, and compares: counts, copies, checksums, tables, compressed blocks, digests, signatures.",
       )
       .argument("<image>", "the image"),
   )
@@ -39,7 +39,8 @@ export function checkCommand(io: Io) {
 
 const help = `
 What is stored plainly and without a digest cannot be checked; that it is there can. The exit status is 0 if nothing is wrong, 1 if something
-is damaged or not what it should be, 3 if there are warnings only.
+is damaged or not what it should be, 3 if there are warnings only, such as clusters that are lost to use. What it means for the data of the disk
+tells flatmount salvage.
 
 Examples:
   flatmount check disk.qcow2

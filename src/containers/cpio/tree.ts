@@ -139,7 +139,9 @@ export function createTree(refuse: (sentence: string) => void): Tree {
     const folder = folderOf(path.slice(0, -1));
     const before = folder?.entries.get(name);
     if (!folder || (before?.kind === "directory" && kind !== "directory" && (folders.get(before.id)?.entries.size ?? 0) > 0)) {
-      refuse(`${quote(member.name)} is not shown: ${folder ? "a directory that is not empty" : "something that is no directory"} is in its place.`);
+      refuse(
+        `${quote(member.name)} is not shown: ${folder ? "a directory that is not empty" : "something that is no directory"} is in its place.`,
+      );
       return;
     }
     const target = kind === "symlink" ? targetOf(member) : undefined;

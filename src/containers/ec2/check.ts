@@ -38,7 +38,11 @@ export function checkSignature({ signature, signed }: BundleManifest, pem: strin
     }
   } catch (error) {
     // Some systems forbid SHA-1.
-    return told("warning", "signature not checked", `its signature cannot be checked: ${error instanceof Error ? error.message : String(error)}`);
+    return told(
+      "warning",
+      "signature not checked",
+      `its signature cannot be checked: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   return told("warning", "signature differs", "it was changed after it was signed, or signed with another key than the private key given");
 }

@@ -67,9 +67,13 @@ export function decryptedSource(inner: Source, key: Buffer, iv: Buffer): Source 
   const padding = last[BLOCK - 1] ?? 0;
   // PKCS #7.
   if (padding < 1 || padding > BLOCK || last.subarray(BLOCK - padding).some((byte) => byte !== padding)) {
-    throw new ImageError("CORRUPT", "the end of the bundle does not decrypt: its last part is damaged, or the key in the manifest is not its own", {
-      file: inner.name,
-    });
+    throw new ImageError(
+      "CORRUPT",
+      "the end of the bundle does not decrypt: its last part is damaged, or the key in the manifest is not its own",
+      {
+        file: inner.name,
+      },
+    );
   }
   const source: Source = {
     name: inner.name,

@@ -74,9 +74,13 @@ function openParts({ parts }: BundleManifest, { part }: ContainerContext): { rea
 
 function checkSize({ bundledSize }: BundleManifest, { size }: Source, file: string): void {
   if (bundledSize === undefined || bundledSize === size) return;
-  throw new ImageError(size < bundledSize ? "TRUNCATED" : "CORRUPT", `the parts together have ${size} bytes, the manifest says ${bundledSize}`, {
-    file,
-  });
+  throw new ImageError(
+    size < bundledSize ? "TRUNCATED" : "CORRUPT",
+    `the parts together have ${size} bytes, the manifest says ${bundledSize}`,
+    {
+      file,
+    },
+  );
 }
 
 function decrypted(bundle: Source, { secrets }: BundleManifest, file: string, { options }: ContainerContext): Source {
@@ -102,7 +106,11 @@ function blaming<T>(manifest: BundleManifest, parts: readonly Source[], action: 
     if (!(error instanceof ImageError) || (error.code !== "CORRUPT" && error.code !== "TRUNCATED")) throw error;
     const bad = checkParts(manifest, parts, () => undefined).find(({ severity }) => severity === "error");
     if (!bad) throw error;
-    throw new ImageError("CORRUPT", `the part ${quote(bad.file)} is damaged: ${bad.message}`, { file: error.file, hint: error.hint, cause: error });
+    throw new ImageError("CORRUPT", `the part ${quote(bad.file)} is damaged: ${bad.message}`, {
+      file: error.file,
+      hint: error.hint,
+      cause: error,
+    });
   }
 }
 
@@ -115,7 +123,12 @@ function imageIn(archive: Container, { name }: BundleManifest): { readonly path:
 /** As one name of a directory. */
 function directoryName(name: string): string {
   const safe = name.toWellFormed().replaceAll(/[/\0]/g, "_");
-  const short = Buffer.byteLength(safe) > NAME_LIMIT ? Buffer.from(safe).toString("utf8", 0, NAME_LIMIT).replace(/\ufffd+$/, "") : safe;
+  const short =
+    Buffer.byteLength(safe) > NAME_LIMIT
+      ? Buffer.from(safe)
+          .toString("utf8", 0, NAME_LIMIT)
+          .replace(/\ufffd+$/, "")
+      : safe;
   return short === "." || short === ".." ? "image" : short;
 }
 

@@ -4,6 +4,7 @@ import { mapOfPieces } from "../../formats/pieces.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind, NameKind } from "../container.js";
+import { checkIso } from "./check.js";
 import { readBootImages } from "./el-torito.js";
 import { type DirectoryRecord, decodeRecord } from "./record.js";
 import { type RockRidge, readRockRidge } from "./rock-ridge.js";
@@ -61,6 +62,7 @@ export function openIso(file: Source, { names, session, sessions: known }: IsoOp
     volume,
     skip,
     bootImages: bootImagesOf(disk, start + missing, missing),
+    start: start + missing,
     session: sessions.length > 1 ? `${shown} of ${sessions.length}` : undefined,
     notes,
   });
@@ -114,6 +116,8 @@ interface Tree {
   readonly volume: Volume;
   readonly skip: number | undefined;
   readonly bootImages: ReturnType<typeof readBootImages>;
+  /** Where the session begins, in bytes. */
+  readonly start: number;
   readonly session: string | undefined;
   readonly notes: readonly string[];
 }
@@ -128,7 +132,7 @@ function readThere(disk: Source, position: number, length: number): Buffer | und
   }
 }
 
-function isoContainer(disk: Source, { volumes, volume, skip, bootImages, session, notes }: Tree): Container {
+function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, session, notes }: Tree): Container {
   const listings = new LRUCache<number, ReadonlyMap<string, Item>>({ maxSize: KEPT_ENTRIES, sizeCalculation: (list) => list.size + 1 });
 
   const rockRidgeOf = ({ systemUse }: DirectoryRecord): RockRidge =>
@@ -223,6 +227,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, session
       if (rock.sparse) throw new ImageError("UNSUPPORTED", `${record.name}: sparse files (SF) are not read`, { file: disk.name });
       return rock.packed ? zisofsContent(disk, stored, rock.name ?? record.name) : stored;
     },
+    check: (progress) => checkIso(disk, volumes, start, progress),
     facts: () => ({
       variant:
         skip !== undefined

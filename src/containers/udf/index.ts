@@ -5,6 +5,7 @@ import { sliceSource } from "../../source/slice.js";
 import { ImageError } from "../../util/errors.js";
 import type { Container, ContainerContext, ContainerDriver, Content, Item } from "../container.js";
 import { anchorsInPlace, hasRecognition } from "./anchor.js";
+import { checkLocations, checkVolume } from "./check.js";
 import { type Identifier, identifiersOf } from "./directory.js";
 import { type Entry, entryReader } from "./entry.js";
 import { contentOf } from "./extents.js";
@@ -120,6 +121,26 @@ function container({ space, root: rootAddress, facts, notes }: OpenedVolume): Co
     }
   }
 
+  /** Of everything that has an intact entry. */
+  function* addresses(): Generator<Address> {
+    const seen = new Set<number>();
+    const waiting = [idOf(rootAddress)];
+    for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+      if (seen.has(id) || isLost(id)) continue;
+      seen.add(id);
+      yield addressOf(id);
+      try {
+        for (const item of list(id).values()) {
+          if (item.kind === "directory") waiting.push(item.id);
+          else if (!isLost(item.id)) yield addressOf(item.id);
+        }
+      } catch (error) {
+        // Listing it fails the same way for everybody.
+        if (!(error instanceof ImageError)) throw error;
+      }
+    }
+  }
+
   return {
     format: "udf",
     root: read(rootAddress).item,
@@ -141,6 +162,7 @@ function container({ space, root: rootAddress, facts, notes }: OpenedVolume): Co
       if (partitionOf(id) >= space.partitions.length) throw damagedUdf(space, `there is no ${blockName(icb)}`);
       return contentOf(space, readEntry(icb));
     },
+    check: () => [...checkVolume(space), ...checkLocations(space, addresses())],
     facts: () => ({
       variant: `UDF ${facts.revision}`,
       details: {

@@ -1,6 +1,7 @@
 import { readStruct } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver } from "../driver.js";
+import { auditSparse } from "./audit.js";
 import { checkHeader, readChunks } from "./chunks.js";
 import { header, MAGIC } from "./layout.js";
 import { createMap } from "./map.js";
@@ -38,6 +39,7 @@ export const androidSparse: FormatDriver = {
         details: { "block size": blockSize, chunks: totalChunks },
         notes: chunks.broken ? [`Its end cannot be read: ${chunks.broken.message}.`] : [],
       }),
+      audit: (audit) => auditSparse(source, audit),
       close: () => source.close(),
     };
   },

@@ -2,6 +2,7 @@ import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver, Layer } from "../driver.js";
 import { storedExtent } from "../stored.js";
+import { auditDmg } from "./audit.js";
 import { decoderOf } from "./decoders.js";
 import { type DmgFooter, isDmg, readFooter } from "./footer.js";
 import { SECTOR } from "./layout.js";
@@ -52,6 +53,7 @@ function mapped(source: Source, footer: DmgFooter, tables: readonly TableData[])
       details: { compression, "block tables": tables.length, chunks: runs.count },
       notes: notesOf(footer, runs),
     }),
+    audit: (audit) => auditDmg(source, footer, audit),
     close: () => source.close(),
   };
 }
@@ -70,6 +72,7 @@ function plain(source: Source, footer: DmgFooter): Layer {
     size,
     map: (offset, length) => storedExtent(source, dataForkPosition + offset, Math.min(length, size - offset)),
     facts: () => ({ variant: "UDxx", details: { compression: "none" }, notes: [] }),
+    audit: (audit) => auditDmg(source, footer, audit),
     close: () => source.close(),
   };
 }

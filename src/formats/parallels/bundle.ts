@@ -1,9 +1,11 @@
 import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
+import type { Audit } from "../audit.js";
 import type { Layer, LayerFacts, Opener } from "../driver.js";
 import { mapOfPieces, type Piece } from "../pieces.js";
 import { storedExtent } from "../stored.js";
+import { auditExpandable } from "./audit.js";
 import { type Descriptor, readDescriptor, type Storage, type StoredImage } from "./descriptor.js";
 import { type Expandable, openExpandable } from "./expandable.js";
 import { shotsOf, topOf } from "./shots.js";
@@ -100,6 +102,7 @@ function createLayer(
     ...(parent && { parent }),
     ...(descriptor.sectorSize !== undefined && { sectorSize: descriptor.sectorSize }),
     map: mapOfPieces(parts.map(({ piece }) => piece)),
+    audit: (audit) => auditParts(parts, audit),
     facts: () => factsOf(source, descriptor, parts, top),
     close() {
       parent?.close();
@@ -107,6 +110,21 @@ function createLayer(
       if (top) source.close();
     },
   };
+}
+
+/** Every image of the layer; what is doubtful counts from where its storage begins on the disk. */
+function auditParts(parts: readonly Part[], audit: Audit): void {
+  let before = 0;
+  for (const { source, expandable, piece } of parts) {
+    const offset = before;
+    before += piece.size;
+    if (!source || !expandable) continue;
+    auditExpandable(source, {
+      ...audit,
+      found: (problem) => audit.found(parts.length > 1 ? { ...problem, message: `${quote(source.name)}: ${problem.message}` } : problem),
+      doubtful: ({ start, length }, reason) => audit.doubtful({ start: start + offset, length }, reason),
+    });
+  }
 }
 
 function factsOf(source: Source, descriptor: Descriptor, parts: readonly Part[], top: boolean): LayerFacts {

@@ -1,5 +1,6 @@
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver } from "../driver.js";
+import { auditExpandable } from "./audit.js";
 import { openBundle } from "./bundle.js";
 import { DESCRIPTOR_NAME, isDescriptor } from "./descriptor.js";
 import { isExpandable, openExpandable } from "./expandable.js";
@@ -21,7 +22,15 @@ export const parallels: FormatDriver = {
       });
     }
     const { size, map, facts } = openExpandable(source);
-    return { format: "parallels", name: source.name, size, map, facts, close: () => source.close() };
+    return {
+      format: "parallels",
+      name: source.name,
+      size,
+      map,
+      facts,
+      audit: (audit) => auditExpandable(source, audit),
+      close: () => source.close(),
+    };
   },
   /** Parallels names an image of a bundle by its snapshot. Alone it may be a mere difference. */
   partOf: (name) => (/\.\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}\.hds$/i.test(name) ? [DESCRIPTOR_NAME] : []),

@@ -2,6 +2,7 @@ import { ImageError } from "../../util/errors.js";
 import type { FormatDriver } from "../driver.js";
 import { qcowAes } from "../encryption/qcow-aes.js";
 import { backingWish } from "../qemu-names.js";
+import { auditQcow } from "./audit.js";
 import { readHeader } from "./header.js";
 import { CRYPT_METHOD_POSITION, MAGIC, VERSION } from "./layout.js";
 import { createMap } from "./map.js";
@@ -44,6 +45,7 @@ export const qcow: FormatDriver = {
           ...(encryption?.notes?.(map, size) ?? []),
         ],
       }),
+      audit: (audit) => auditQcow(source, header, audit),
       close() {
         parent?.close();
         source.close();

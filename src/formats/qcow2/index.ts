@@ -5,6 +5,7 @@ import type { Encryption } from "../encryption/blocks.js";
 import { unlockLuks } from "../encryption/luks.js";
 import { qcowAes } from "../encryption/qcow-aes.js";
 import { backingWish, parseNameIn } from "../qemu-names.js";
+import { auditQcow2 } from "./audit.js";
 import { type Qcow2Header, readHeader } from "./header.js";
 import { CRYPT_METHOD_POSITION, limits, MAGIC } from "./layout.js";
 import { createMap } from "./map.js";
@@ -47,6 +48,7 @@ export const qcow2: FormatDriver = {
           const facts = factsOf(source, header, encryption);
           return { ...facts, notes: [...facts.notes, ...(encryption?.notes?.(map, size) ?? [])] };
         },
+        audit: (audit) => auditQcow2(source, header, audit),
         close() {
           parent?.close();
           closeData();

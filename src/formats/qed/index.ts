@@ -1,6 +1,7 @@
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver } from "../driver.js";
 import { backingWish } from "../qemu-names.js";
+import { auditQed } from "./audit.js";
 import { type QedHeader, readHeader } from "./header.js";
 import { MAGIC } from "./layout.js";
 import { createMap } from "./map.js";
@@ -34,6 +35,7 @@ export const qed: FormatDriver = {
         },
         notes: notesOf(header),
       }),
+      audit: (audit) => auditQed(source, header, audit),
       close() {
         parent?.close();
         source.close();

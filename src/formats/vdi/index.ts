@@ -2,6 +2,7 @@ import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { mapOfTable, noPlace } from "../block-table.js";
 import type { Extent, FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import { auditVdi } from "./audit.js";
 import { readHeader, type VdiHeader } from "./header.js";
 import { blockMap, MAGIC, types } from "./layout.js";
 import { vdiVariants } from "./variants.js";
@@ -32,6 +33,7 @@ export const vdi: FormatDriver = {
       ...(parent && { parent }),
       map: createMap(source, header),
       facts: () => factsOf(header, parent),
+      audit: (audit) => auditVdi(source, header, audit),
       close() {
         parent?.close();
         source.close();

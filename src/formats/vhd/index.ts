@@ -1,6 +1,7 @@
 import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { FormatDriver, Layer } from "../driver.js";
+import { auditVhd } from "./audit.js";
 import { factsOf } from "./facts.js";
 import { isVhd } from "./footer.js";
 import { readHeader, type VhdHeader } from "./header.js";
@@ -35,6 +36,7 @@ export const vhd: FormatDriver = {
       ...(parent && { parent }),
       map: mapOf(source, header),
       facts: () => factsOf(header, names, parent && modifications.get(parent)),
+      audit: (audit) => auditVhd(source, header, audit),
       close() {
         parent?.close();
         source.close();

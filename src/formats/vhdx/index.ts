@@ -2,6 +2,7 @@ import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
 import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
+import { auditVhdx } from "./audit.js";
 import { readHeader, type VhdxHeader } from "./header.js";
 import { FILE_SIGNATURE } from "./layout.js";
 import type { ParentLocator } from "./locator.js";
@@ -44,6 +45,7 @@ export const vhdx: FormatDriver = {
       sectorSize: metadata.logicalSectorSize,
       map,
       facts: () => factsOf(store, header, metadata, replay),
+      audit: (audit) => auditVhdx({ file: source, source: store.source, header, regions, metadata }, audit),
       close() {
         parent?.close();
         source.close();

@@ -2,6 +2,7 @@ import { ImageError } from "../../util/errors.js";
 import { formatSize } from "../../util/size.js";
 import { quote } from "../../util/text.js";
 import type { FormatDriver } from "../driver.js";
+import { auditVma } from "./audit.js";
 import { type Clusters, readClusters } from "./clusters.js";
 import { readHeader, type VmaDevice } from "./header.js";
 import { header, MAGIC, STATE_DEVICE, VERSION } from "./layout.js";
@@ -33,6 +34,7 @@ export const vma: FormatDriver = {
         details: { disk: device.name, disks: disks.length, created: archive.created, extents: clusters.extents },
         notes: notesOf(archive.devices, clusters),
       }),
+      audit: (audit) => auditVma(clusters, audit),
       close: () => source.close(),
     };
   },

@@ -17,6 +17,8 @@ const mappedTypes: readonly string[] = ["VMFSRDM", "VMFSRAW"];
 /** An extent of the disk, opened. */
 export interface OpenedExtent extends Piece {
   readonly sparse?: SparseExtent;
+  /** The file of a sparse extent. */
+  readonly source?: Source;
   /** Grow while tables are read. */
   readonly notes: readonly string[];
 }
@@ -73,6 +75,7 @@ export function sparseExtent(source: Source, sparse: SparseExtent, size: number 
       return sparse.map(offset, Math.min(length, sparse.size - offset));
     },
     sparse,
+    source,
     get notes() {
       return sparse.notes;
     },

@@ -6,6 +6,7 @@ import { quote } from "../../util/text.js";
 import type { FormatDriver, Layer, Opener } from "../driver.js";
 import { mapOfPieces } from "../pieces.js";
 import { DESCRIPTOR_LIMIT, type Descriptor, isDescriptor, parseDescriptor } from "./descriptor.js";
+import { auditExtents } from "./audit.js";
 import { forbiddenExtent, openExtent, type OpenedExtent, sparseExtent } from "./extents.js";
 import { factsOf } from "./facts.js";
 import { identitiesOf, openParent, rememberId } from "./identity.js";
@@ -137,6 +138,7 @@ function createLayer(
     ...(parent && { parent }),
     map: mapOfPieces(extents),
     facts: () => factsOf(descriptor, extents, notes),
+    audit: (audit) => auditExtents(extents, audit),
     close() {
       parent?.close();
       close();

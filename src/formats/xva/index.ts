@@ -2,6 +2,7 @@ import { ImageError } from "../../util/errors.js";
 import { formatSize } from "../../util/size.js";
 import { quote } from "../../util/text.js";
 import type { FormatDriver } from "../driver.js";
+import { auditXva } from "./audit.js";
 import { type Archive, type DiskChunks, readArchive } from "./archive.js";
 import { CHUNK, MANIFEST } from "./layout.js";
 import type { VdiFacts } from "./manifest.js";
@@ -29,6 +30,7 @@ export const xva: FormatDriver = {
         details: { disk: chosen.id, ...(vdi && vdi.name !== "" && { name: vdi.name }), disks: archive.disks.length, chunks: chosen.count },
         notes: notesOf(archive, chosen, vdi, size),
       }),
+      audit: (audit) => auditXva(source, chosen.id, audit),
       close: () => source.close(),
     };
   },
