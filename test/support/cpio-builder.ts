@@ -18,7 +18,15 @@ export interface CpioEntry {
 
 export type CpioKind = "newc" | "crc" | "odc" | "little" | "big";
 
-export const types = { fifo: 0o010000, character: 0o020000, directory: 0o040000, block: 0o060000, file: 0o100000, symlink: 0o120000, socket: 0o140000 };
+export const types = {
+  fifo: 0o010000,
+  character: 0o020000,
+  directory: 0o040000,
+  block: 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+  socket: 0o140000,
+};
 
 let inodes = 100;
 
@@ -31,7 +39,9 @@ export function cpioEntry(kind: CpioKind, entry: CpioEntry): Buffer {
   if (kind === "newc" || kind === "crc") {
     const sum = kind === "crc" ? (entry.sum ?? content.reduce((all, byte) => (all + byte) >>> 0, 0)) : 0;
     const numbers = [inode, mode, uid, gid, links, modified, size, 8, 1, major, minor, label.length, sum];
-    const head = Buffer.from((kind === "crc" ? "070702" : "070701") + numbers.map((number) => number.toString(16).padStart(8, "0")).join(""));
+    const head = Buffer.from(
+      (kind === "crc" ? "070702" : "070701") + numbers.map((number) => number.toString(16).padStart(8, "0")).join(""),
+    );
     return Buffer.concat([filled(Buffer.concat([head, label]), 4), filled(content, 4)]);
   }
   const special = (major << 8) | minor;

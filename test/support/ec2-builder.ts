@@ -55,10 +55,17 @@ export function makeBundle(folder: string, work: string, content: Uint8Array, op
     `<image><name>${name}</name><user>111122223333</user><type>${type}</type><digest algorithm="SHA1">${sha1(archive)}</digest>` +
     `<size>${content.length}</size><bundled_size>${whole.length}</bundled_size>${secretsFor("ec2", cloud, key, iv)}` +
     `${secretsFor("user", user, key, iv)}${options.image ?? ""}<parts count="${list.length}">${list.toReversed().join("")}</parts></image>`;
-  const signature = signer ? `<signature>${createSign("sha1").update(machine + image).sign(signer, "hex")}</signature>` : "";
+  const signature = signer
+    ? `<signature>${createSign("sha1")
+        .update(machine + image)
+        .sign(signer, "hex")}</signature>`
+    : "";
   const manifest = join(folder, `${name}.manifest.xml`);
   const bundler = "<bundler><name>test-bundler</name><version>1.2</version><release>3</release></bundler>";
-  writeFileSync(manifest, change(`<?xml version="1.0"?>\n<manifest><version>2007-10-10</version>${bundler}${machine}${image}${signature}</manifest>`));
+  writeFileSync(
+    manifest,
+    change(`<?xml version="1.0"?>\n<manifest><version>2007-10-10</version>${bundler}${machine}${image}${signature}</manifest>`),
+  );
   return { manifest, parts, key, iv };
 }
 
