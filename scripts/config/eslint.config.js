@@ -14,7 +14,7 @@ const typedOnly = [
 ];
 
 /** What reads images depends on nothing but its arguments, and says nothing: any command, and any thread, can use it. */
-const readers = ["formats", "containers", "source", "disk", "tree"].map((folder) => `src/${folder}/**/*.ts`);
+const readers = ["formats", "containers", "source", "disk", "tree", "picture"].map((folder) => `src/${folder}/**/*.ts`);
 
 export default defineConfig(
   {

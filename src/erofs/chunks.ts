@@ -1,7 +1,9 @@
 import { endianness } from "node:os";
+import type { Located } from "../disk/read.js";
+import type { Source } from "../source/source.js";
 import type { FlatFile } from "../tree/node.js";
 import { BLOCK_BITS, CHUNK_BITS_LIMIT, CHUNK_ENTRY, HOLE } from "./layout.js";
-import { NotIndexable, type Run, runsOf } from "./runs.js";
+import { NotIndexable, type Run, runsOf, storedOf } from "./runs.js";
 
 /** How a file is cut: powers of two, in bytes. */
 export interface Shape {
@@ -64,48 +66,93 @@ function alignment(value: number): number {
 
 /**
  * Writes the entries of a file's chunks to `sink`. Returns undefined, or a finer shape where this one does not do: then what was written is to be forgotten.
- * Yields now and then, so that others get their turn.
+ * Yields now and then, so that others get their turn. Written out, without an object for each run: a disk may have some ten million of them.
  */
 export function* writeChunks(file: FlatFile, shape: Shape, devices: Devices, sink: Sink): Generator<void, Shape | undefined> {
-  const { blockBits, chunkBits } = shape;
-  const chunkSize = 2 ** chunkBits;
+  const blockSize = 2 ** shape.blockBits;
+  const chunkSize = 2 ** shape.chunkBits;
   const chunks = Math.ceil(file.size / chunkSize);
   if (chunks > CHUNKS_LIMIT) throw new NotIndexable(`it would need ${chunks} entries`);
-  const chunkBlocks = 2 ** (chunkBits - blockBits);
-  const words = new Uint32Array(2 * BUFFERED);
-  const bytes = Buffer.from(words.buffer);
-  let filled = 0;
-  let written = 0;
-  const flush = () => {
-    if (bigEndian) bytes.subarray(0, 4 * filled).swap32();
-    sink(bytes.subarray(0, 4 * filled));
-    filled = 0;
-  };
+  const entries = createEntries(sink);
+  /** Where the next chunk starts. */
+  let chunk = 0;
+  /** What stores the run that was met last, and what the bytes behind it would have to be for it to go on. */
+  let source: Source | undefined;
+  let device = 0;
+  let base = 0;
+  /** Whole blocks that the file of `source` has, in bytes. */
+  let blocksEnd = 0;
+  let next = -1;
   let turn = 0;
-  for (const run of runsOf(file)) {
-    const finer = fit(shape, run);
-    if (finer.blockBits !== blockBits || finer.chunkBits !== chunkBits) return finer;
-    const until = Math.ceil((run.start + run.length) / chunkSize);
-    const device = run.stored ? devices(run.stored.fd) * 65536 : 0;
-    let block = run.stored ? run.stored.position / 2 ** blockBits + (written * chunkSize - run.start) / 2 ** blockBits : HOLE;
-    const step = run.stored ? chunkBlocks : 0;
-    if (run.stored && block + (until - written) * chunkBlocks > ADDRESS_LIMIT)
-      throw new NotIndexable("its file is too large for blocks of that size");
-    for (; written < until; written += 1) {
-      words[filled] = device;
-      words[filled + 1] = block;
-      filled += 2;
-      block += step;
-      if (filled === words.length) {
-        flush();
+  for (let offset = 0; offset < file.size; ) {
+    const located = file.locate(offset, file.size - offset);
+    const { extent } = located;
+    const end = offset + extent.length;
+    let position = HOLE_POSITION;
+    if (extent.kind === "data") {
+      if (extent.source !== source) {
+        ({ source } = extent);
+        const stored = storedOf(located) as NonNullable<Run["stored"]>;
+        base = stored.position - extent.position;
+        device = devices(stored.fd);
+        blocksEnd = Math.floor(stored.size / blockSize) * blockSize;
+      }
+      position = base + extent.position;
+      if (position !== next && (offset % chunkSize !== 0 || position % blockSize !== 0)) return finer(shape, offset, located);
+      if (position + extent.length > blocksEnd) {
+        const fitting = finer(shape, offset, located);
+        if (fitting.blockBits !== shape.blockBits) return fitting;
+      }
+      if ((position + extent.length) / blockSize > ADDRESS_LIMIT) throw new NotIndexable("its file is too large for blocks of that size");
+      next = position + extent.length;
+    } else {
+      storedOf(located);
+      if (next !== HOLE_POSITION && offset % chunkSize !== 0) return finer(shape, offset, located);
+      next = HOLE_POSITION;
+    }
+    for (; chunk < end; chunk += chunkSize) {
+      if (position === HOLE_POSITION) entries.put(0, HOLE);
+      else entries.put(device, (position + chunk - offset) / blockSize);
+      if (entries.full()) {
+        entries.flush();
         yield;
       }
     }
+    offset = end;
     turn += 1;
     if (turn % TURN === 0) yield;
   }
-  flush();
+  entries.flush();
   return undefined;
+}
+
+/** Of what is stored nowhere. */
+const HOLE_POSITION = -2;
+
+/** The shape that also allows what starts at `start`. */
+function finer(shape: Shape, start: number, located: Located): Shape {
+  return fit(shape, { start, length: located.extent.length, stored: storedOf(located) });
+}
+
+/** Collects entries, and writes them when there are many. */
+function createEntries(sink: Sink) {
+  const words = new Uint32Array(2 * BUFFERED);
+  const bytes = Buffer.from(words.buffer);
+  let filled = 0;
+  return {
+    /** The device's number stands above 16 bits that are not used. */
+    put(device: number, block: number): void {
+      words[filled] = device * 65536;
+      words[filled + 1] = block;
+      filled += 2;
+    },
+    full: () => filled === words.length,
+    flush(): void {
+      if (bigEndian) bytes.subarray(0, 4 * filled).swap32();
+      sink(bytes.subarray(0, 4 * filled));
+      filled = 0;
+    },
+  };
 }
 
 /** Bytes of the entries of a file's chunks. */

@@ -30,7 +30,8 @@ export function* runsOf(file: FlatFile): Generator<Run> {
   if (current) yield current;
 }
 
-function storedOf(located: Located): Run["stored"] {
+/** Where a run's bytes are; undefined for a hole. Throws `NotIndexable`. */
+export function storedOf(located: Located): Run["stored"] {
   const { extent } = located;
   if (isHole(located)) return undefined;
   if (extent.kind === "packed") throw new NotIndexable("it is compressed or encrypted");

@@ -132,7 +132,7 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
       writeInode(each, { number, links, address, layout: layouts.chunks, size: (each.node as FileNode).file.size });
     } else if (each.node.kind === "symlink") {
       writeInode(each, { number, links, address: 0, layout: layouts.inline, size: Buffer.byteLength(each.node.target) });
-      put(Buffer.from((each.node).target), metaStart + each.place + inode.size);
+      put(Buffer.from(each.node.target), metaStart + each.place + inode.size);
     } else if (each.node.kind === "directory" || each.content) {
       const content = each.content ?? directoryBlocks(entriesOf(each), blockSize);
       put(content, end);
