@@ -61,7 +61,7 @@ interface Indexed {
   /** Of a directory: what is in it, sorted. */
   children?: { readonly name: Buffer; readonly child: Indexed }[];
   parent?: Indexed;
-  /** Of a directory or a copied file: its bytes. */
+  /** Of a directory, a copied file or a long link: its bytes. */
   content?: Uint8Array;
 }
 
@@ -84,13 +84,12 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
   let place = 0;
   for (const each of all) {
     if (each.node.kind === "file") continue;
-    const inline = each.node.kind === "symlink" ? Buffer.byteLength(each.node.target) : 0;
+    const target = each.node.kind === "symlink" ? Buffer.from(each.node.target) : undefined;
+    const inline = target && target.length <= blockSize - inode.size ? target.length : 0;
+    if (target && inline === 0) each.content = target;
     if ((place % blockSize) + inode.size + inline > blockSize) place = roundUp(place, blockSize);
-    if (inline > blockSize - inode.size) leftOut.push({ path: each.path, reason: "its target is longer than a block" });
-    else {
-      each.place = place;
-      place = roundUp(place + inode.size + inline, inode.unit);
-    }
+    each.place = place;
+    place = roundUp(place + inode.size + inline, inode.unit);
   }
   const devices = createDevices(wish.deviceLimit);
   const shapes = new Map<Indexed, Shape>();
@@ -130,7 +129,7 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
     if (shape) {
       const address = CHUNK_INDEXES | (shape.chunkBits - blockBits);
       writeInode(each, { number, links, address, layout: layouts.chunks, size: (each.node as FileNode).file.size });
-    } else if (each.node.kind === "symlink") {
+    } else if (each.node.kind === "symlink" && !each.content) {
       writeInode(each, { number, links, address: 0, layout: layouts.inline, size: Buffer.byteLength(each.node.target) });
       put(Buffer.from(each.node.target), metaStart + each.place + inode.size);
     } else if (each.node.kind === "directory" || each.content) {
