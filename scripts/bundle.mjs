@@ -14,6 +14,9 @@ await build({
     "daemon/main": "src/launch/daemon.ts",
     "fuse/worker": "src/launch/worker.ts",
     "bundle/flatmount": "src/launch/entries.ts",
+    // What programs import, and the threads that it starts.
+    "library/index": "src/library/index.ts",
+    "library/worker": "src/library/worker.ts",
   },
   bundle: true,
   format: "cjs",

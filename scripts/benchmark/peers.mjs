@@ -34,6 +34,16 @@ export const peers = [
     info: (image) => [...flatmount, "info", image],
   },
   {
+    // As it is for ordinary users, and on kernels that cannot do more.
+    name: "flatmount-served",
+    version,
+    mountpoint: "directory",
+    disk: "disk.raw",
+    tree: "files",
+    command: (image, mountpoint) => [...flatmount, "mount", "--no-passthrough", image, mountpoint],
+    stop: (mountpoint) => [...flatmount, "umount", mountpoint],
+  },
+  {
     name: "qemu-storage-daemon",
     version: versionOf(["qemu-storage-daemon", "--version"]),
     mountpoint: "file",

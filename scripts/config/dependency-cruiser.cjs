@@ -1,5 +1,18 @@
 // Imports go one way: launch → cli, library → attach → daemon → fuse, erofs → convert, picture → tree → containers, disk → formats → source → native → util.
-const layers = ["launch", "cli|library", "attach", "daemon", "fuse|erofs", "convert|picture", "tree", "containers|disk", "formats", "source", "native", "util"];
+const layers = [
+  "launch",
+  "cli|library",
+  "attach",
+  "daemon",
+  "fuse|erofs",
+  "convert|picture",
+  "tree",
+  "containers|disk",
+  "formats",
+  "source",
+  "native",
+  "util",
+];
 
 const oneWay = layers.slice(1).map((layer, index) => ({
   name: `one-way-from-${layer.replace("|", "-and-")}`,

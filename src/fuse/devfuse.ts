@@ -22,7 +22,7 @@ const MOUNT_FLAGS = 1 | 2 | 4;
 const READ_AHEAD_KIB = 1024;
 
 /** Milliseconds that the first to open a disk waits for its index: most are made in less. */
-const PATIENCE = 150;
+const PATIENCE = 100;
 
 /** Our own FUSE server: worker threads that speak the kernel's protocol on /dev/fuse. */
 export const devfuse: Transport = {

@@ -23,6 +23,7 @@ const good: Machine = {
   fusermount3: { path: "/usr/bin/fusermount3", setuid: true },
   fusermount: { path: "/usr/bin/fusermount", setuid: true },
   userAllowOther: true,
+  erofs: true,
   macFuse: false,
 };
 
@@ -31,7 +32,8 @@ const notSetuid = { path: "/usr/bin/fusermount3", setuid: false };
 
 /** `what` of every check with this status. */
 function having(status: "missing" | "note", { checks }: Diagnosis): string[] {
-  return checks.filter((check) => check.status === status).map(({ what }) => what);
+  // Passthrough has tests of its own.
+  return checks.filter((check) => check.status === status && check.what !== "passthrough").map(({ what }) => what);
 }
 
 interface Case {
@@ -81,6 +83,21 @@ const cases: readonly Case[] = [
   { name: "macOS with macFUSE", machine: { platform: "darwin", addon: "missing", macFuse: true }, transports: ["libfuse"] },
   { name: "macOS without", machine: { platform: "darwin", addon: "missing" }, transports: [], missing: ["macFUSE"] },
 ];
+
+describe("passthrough", () => {
+  const root = { root: true, kernel: "6.18.1" };
+  test.each([
+    ["an ordinary user", {}, "note", /for root only/],
+    ["root", root, "ok", /by the kernel alone/],
+    ["no addon", { ...root, addon: "missing" }, "note", /without the addon/],
+    ["a kernel without it", { ...root, kernel: "6.1.0" }, "note", /it takes Linux 6.9/],
+    ["a kernel with half of it", { ...root, kernel: "6.12.9" }, "note", /raw images only: others take Linux 6.18/],
+    ["no EROFS", { ...root, erofs: false }, "note", /unless the kernel has EROFS/],
+  ] as const)("%s", (_, machine, status, detail) => {
+    const check = diagnose({ ...good, ...machine }).checks.find(({ what }) => what === "passthrough");
+    expect(check).toMatchObject({ status, detail: expect.stringMatching(detail) as string });
+  });
+});
 
 describe("doctor", () => {
   test.each(cases)("$name", ({ machine, transports, missing = [], notes = [] }) => {
@@ -168,5 +185,5 @@ test.runIf(process.platform === "linux")("this machine is looked at", async () =
   });
   expect((machine.fusermount3 ?? machine.fusermount)?.path).toBe(fusermountProgram());
   expect(machine.fuse).toMatch(/^(usable|E[A-Z]+)$/);
-  expect(diagnose(machine).checks).toHaveLength(9);
+  expect(diagnose(machine).checks).toHaveLength(10);
 });

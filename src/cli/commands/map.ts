@@ -1,10 +1,15 @@
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import { type DiskExtent, diskExtents } from "../../disk/extents.js";
 import { type OpenedDisk, openDisk } from "../../disk/open.js";
+import { drawPage } from "../../picture/page/page.js";
+import { drawSvg } from "../../picture/svg.js";
+import { terminalLines } from "../../picture/terminal.js";
+import { UserError } from "../../util/errors.js";
 import { explain } from "../../util/explain.js";
 import { hex, printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
+import { isUtf8, pictureOf, writePicture } from "../picturing.js";
 import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { alignRow } from "../table.js";
 
@@ -15,11 +20,20 @@ export function mapCommand(io: Io) {
       .description("Shows, run by run, where the bytes of the disk in IMAGE are stored: in which file of the chain, and how.")
       .argument("<image>", "the image"),
   )
-    .addOption(jsonOption())
+    .addOption(jsonOption().conflicts(["picture", "svg", "html"]))
+    .option("--picture", "draw it")
+    .addOption(new Option("--svg <file>", 'write a drawing as SVG ("-": to standard output)').conflicts("json"))
+    .addOption(new Option("--html <file>", "write one HTML page to look into with a browser, zooming").conflicts("json"))
+    .option("--force", "replace files that exist")
     .addHelpText("after", help)
-    .action((image, { json, ...options }) => {
+    .action((image, { json, picture = false, svg, html, force = false, ...options }) => {
+      checkOutputs(picture, svg, html);
       const disk = openDisk(image, openOptionsOf(options));
       try {
+        if (picture || svg !== undefined || html !== undefined) {
+          draw(io, image, disk, { picture, svg, html, force });
+          return;
+        }
         const extents = diskExtents(disk.layer);
         if (json) writeJsonArray(io, mapElements(extents));
         else writeLines(io, mapLines(disk, extents));
@@ -27,6 +41,27 @@ export function mapCommand(io: Io) {
         disk.close();
       }
     });
+}
+
+interface Drawings {
+  readonly picture: boolean;
+  readonly svg: string | undefined;
+  readonly html: string | undefined;
+  readonly force: boolean;
+}
+
+/** One look through the disk for all that is wanted of it. */
+function draw(io: Io, image: string, disk: OpenedDisk, { picture: terminal, svg, html, force }: Drawings): void {
+  const picture = pictureOf(io, image, disk);
+  if (svg !== undefined) writePicture(io, svg, drawSvg(picture), disk, force);
+  if (html !== undefined) writePicture(io, html, drawPage(picture), disk, force);
+  if (terminal) writeLines(io, terminalLines(picture, { columns: io.columns, color: io.color, unicode: isUtf8(process.env) }));
+}
+
+function checkOutputs(picture: boolean, svg: string | undefined, html: string | undefined): void {
+  const outputs = [picture, svg === "-", html === "-"].filter(Boolean).length;
+  if (outputs > 1) throw new UserError("standard output can have one drawing only", "Give the others a file.");
+  if (svg !== undefined && svg !== "-" && svg === html) throw new UserError("--svg and --html name the same file");
 }
 
 const help = `
@@ -38,8 +73,13 @@ from IMAGE (0) down its chain.
 that a file system has inside allocated clusters are data; "compressed" is always given, as is "file" where bytes are
 stored; a damaged range counts as data and has an "error".
 
+--picture draws where the partitions are, what each image of the chain has, and in which order it stands in its file; as
+wide as the terminal, in colours unless NO_COLOR is set. The page of --html needs nothing but itself: it can be mailed.
+
 Examples:
   flatmount map disk.qcow2
+  flatmount map --picture disk.qcow2
+  flatmount map --html map.html disk.qcow2 && xdg-open map.html
   flatmount map --json disk.qcow2 | jq 'map(select(.data).length) | add'
 `;
 

@@ -18,7 +18,9 @@ export interface Diagnosis {
 /** What the machine lacks, and which transports can mount on it all the same. */
 export function diagnose(machine: Machine): Diagnosis {
   if (machine.platform === "linux") {
-    const checks = [node, kernel, addon, device, permission, helper, allowOther, fallback, loop].map((check) => check(machine));
+    const checks = [node, kernel, addon, device, permission, helper, passthrough, allowOther, fallback, loop].map((check) =>
+      check(machine),
+    );
     const transports = [...(devfuseWorks(machine) ? ["devfuse" as const] : []), ...(libfuseWorks(machine) ? ["libfuse" as const] : [])];
     return { checks, transports };
   }
@@ -127,6 +129,24 @@ function helper(machine: Machine): Check {
   }
   const hint = `Run "chmod u+s ${found.path}" as root, or install fuse3 anew.`;
   return { status, what, detail: `${found.path} is not setuid root; only root can mount`, hint };
+}
+
+/** From here on reads can pass through to the image file itself, and from there on to an index over it. */
+const PASSING_KERNELS = { image: [6, 9], index: [6, 18] } as const;
+
+function passthrough({ root, addon: found, kernel: version, erofs }: Machine): Check {
+  const what = "passthrough";
+  const served = "every read is answered by flatmount";
+  if (!root) return { status: "note", what, detail: `${served}: the kernel answers reads itself for root only` };
+  if (found !== "loaded") return { status: "note", what, detail: `${served}, without the addon` };
+  if (isBefore(version, PASSING_KERNELS.image))
+    return { status: "note", what, detail: `${served}: it takes Linux ${PASSING_KERNELS.image.join(".")}` };
+  if (isBefore(version, PASSING_KERNELS.index)) {
+    return { status: "note", what, detail: `for raw images only: others take Linux ${PASSING_KERNELS.index.join(".")}` };
+  }
+  if (!erofs)
+    return { status: "note", what, detail: "for raw images only, unless the kernel has EROFS", hint: 'Run "modprobe erofs" as root.' };
+  return { status: "ok", what, detail: "what is stored plainly is read by the kernel alone" };
 }
 
 function allowOther({ userAllowOther }: Machine): Check {

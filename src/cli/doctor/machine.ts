@@ -27,6 +27,8 @@ export interface Machine {
   readonly fusermount: Helper | undefined;
   /** Whether /etc/fuse.conf lets users show mounts to others. */
   readonly userAllowOther: boolean;
+  /** Whether the kernel knows EROFS already; it may load it when it is asked for. */
+  readonly erofs: boolean;
   /** Whether macFUSE is installed (macOS). */
   readonly macFuse: boolean;
 }
@@ -59,6 +61,7 @@ export async function lookAround(): Promise<Machine> {
     fusermount3: findHelper("fusermount3"),
     fusermount: findHelper("fusermount"),
     userAllowOther: /^\s*user_allow_other\s*$/m.test(readText("/etc/fuse.conf")),
+    erofs: /\berofs$/m.test(readText("/proc/filesystems")),
     macFuse: statSync("/Library/Filesystems/macfuse.fs", { throwIfNoEntry: false }) !== undefined,
   };
 }
