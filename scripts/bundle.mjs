@@ -13,6 +13,7 @@ await build({
     "cli/main": "src/launch/cli.ts",
     "daemon/main": "src/launch/daemon.ts",
     "fuse/worker": "src/launch/worker.ts",
+    "convert/worker": "src/launch/copier.ts",
     "bundle/flatmount": "src/launch/entries.ts",
     // What programs import, and the threads that it starts.
     "library/index": "src/library/index.ts",

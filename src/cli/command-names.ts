@@ -9,6 +9,7 @@ export const commandNames = [
   "map",
   "ls",
   "cat",
+  "convert",
   "index",
   "check",
   "salvage",

@@ -14,6 +14,7 @@ const commands: Readonly<Record<CommandName, (io: Io) => Promise<CommandUnknownO
   map: async (io) => (await import("./commands/map.js")).mapCommand(io),
   ls: async (io) => (await import("./commands/ls.js")).lsCommand(io),
   cat: async (io) => (await import("./commands/cat.js")).catCommand(io),
+  convert: async (io) => (await import("./commands/convert.js")).convertCommand(io),
   index: async (io) => (await import("./commands/index-image.js")).indexCommand(io),
   check: async (io) => (await import("./commands/check.js")).checkCommand(io),
   salvage: async (io) => (await import("./commands/salvage.js")).salvageCommand(io),

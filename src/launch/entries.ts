@@ -3,6 +3,7 @@ const entries = {
   cli: async () => (await import("../cli/run.js")).run(),
   daemon: async () => (await import("../daemon/run.js")).run(),
   worker: async () => (await import("../fuse/serve.js")).waitForTask(),
+  copier: async () => (await import("../convert/threads.js")).waitForWork(),
 } as const;
 export type EntryName = keyof typeof entries;
 

@@ -21,7 +21,7 @@ export function launch(entry: EntryName, directory: string): void {
   const file = join(directory, "../bundle/flatmount.js");
   const source = readFileSync(file, "latin1");
   // A worker does what the daemon has done before it.
-  const cache = cacheFile(file, entry === "cli" ? "cli" : "daemon");
+  const cache = cacheFile(file, entry === "cli" || entry === "copier" ? "cli" : "daemon");
   const cachedData = cache === undefined ? undefined : read(cache);
   const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, { filename: file, cachedData });
   const module = { exports: {} };

@@ -60,7 +60,8 @@ function fileAt({ path, node }: Found): NamedFile {
   throw new UserError(`${named} is a directory`, `There are in it: ${namesIn(node.entries())}.`);
 }
 
-function writeRange(io: Io, source: NamedFile & { readonly image: string }, offset: number, end: number): void {
+/** Writes the bytes from `offset` to `end`; all that come before one that cannot be read. */
+export function writeRange(io: Io, source: NamedFile & { readonly image: string }, offset: number, end: number): void {
   const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, Math.max(0, end - offset)));
   let step = READ_SIZE;
   for (let at = offset; at < end; ) {
