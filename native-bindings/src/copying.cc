@@ -1,5 +1,4 @@
-// Copies that the kernel makes: shared blocks (ioctl_ficlonerange(2)), copy_file_range(2), and holes (fallocate(2)).
-#include <fcntl.h>
+// Copies that the kernel makes: shared blocks (ioctl_ficlonerange(2)) and copy_file_range(2).
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -49,22 +48,9 @@ Napi::Value copy_range(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, static_cast<double>(copied));
 }
 
-/// (target, from, length) → whether the file system can.
-Napi::Value punch_hole(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  int result;
-  do {
-    result = fallocate(static_cast<int>(integer(info, 0)), mode, integer(info, 1), integer(info, 2));
-  } while (result < 0 && errno == EINTR);
-  if (result < 0 && errno != EOPNOTSUPP && errno != ENODEV) throw system_error(env, "fallocate", errno);
-  return Napi::Boolean::New(env, result == 0);
-}
-
 }  // namespace
 
 void export_copying(Napi::Env env, Napi::Object exports) {
   exports.Set("cloneRange", Napi::Function::New(env, clone_range, "cloneRange"));
   exports.Set("copyRange", Napi::Function::New(env, copy_range, "copyRange"));
-  exports.Set("punchHole", Napi::Function::New(env, punch_hole, "punchHole"));
 }

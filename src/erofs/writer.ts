@@ -1,5 +1,5 @@
 import { fstatSync, writeSync } from "node:fs";
-import type { DirectoryNode, FileNode, Node, SymlinkNode } from "../tree/node.js";
+import type { DirectoryNode, FileNode, Node } from "../tree/node.js";
 import { systemCode } from "../util/errors.js";
 import { chunksSize, firstShape, type Shape, type Sink, writeChunks } from "./chunks.js";
 import { directoryBlocks } from "./directory.js";

@@ -4,7 +4,6 @@ import { binding } from "./binding.js";
 interface CopyingBinding {
   cloneRange(source: number, from: number, target: number, to: number, length: number): boolean;
   copyRange(source: number, from: number, target: number, to: number, length: number): number;
-  punchHole(target: number, from: number, length: number): boolean;
 }
 
 const native = binding as (typeof binding & CopyingBinding) | undefined;
@@ -20,9 +19,4 @@ export function cloneRange(source: number, from: number, target: number, to: num
 /** Copies inside the kernel (copy_file_range(2)). Bytes copied, 0 at the source's end; -1 where these two files cannot. */
 export function copyRange(source: number, from: number, target: number, to: number, length: number): number {
   return native?.copyRange(source, from, target, to, length) ?? -1;
-}
-
-/** Makes `length` bytes a hole; false where the file system has none. */
-export function punchHole(target: number, from: number, length: number): boolean {
-  return native?.punchHole(target, from, length) ?? false;
 }

@@ -50,7 +50,7 @@ export const fileSystemMakers = {
 export const fileSystemPrograms = ["mke2fs", "mkfs.xfs", "mkfs.btrfs", "mksquashfs", "mkfs.erofs"] as const;
 
 /** Mounts for writing; what `change` gives, once that is unmounted. */
-export function changeMounted<T>(path: string, change: (folder: string) => T): T {
+function changeMounted<T>(path: string, change: (folder: string) => T): T {
   const folder = subdirectory(join(path, ".."));
   run("mount", ["-o", "loop", path, folder]);
   try {
