@@ -82,7 +82,7 @@ export function* writeChunks(file: FlatFile, shape: Shape, devices: Devices, sin
   let base = 0;
   /** Whole blocks that the file of `source` has, in bytes. */
   let blocksEnd = 0;
-  let next = -1;
+  let next = NOWHERE;
   let turn = 0;
   for (let offset = 0; offset < file.size; ) {
     const located = file.locate(offset, file.size - offset);
@@ -92,6 +92,8 @@ export function* writeChunks(file: FlatFile, shape: Shape, devices: Devices, sin
     if (extent.kind === "data") {
       if (extent.source !== source) {
         ({ source } = extent);
+        // What goes on at the same place of another file does not go on.
+        next = NOWHERE;
         const stored = storedOf(located) as NonNullable<Run["stored"]>;
         base = stored.position - extent.position;
         device = devices(stored.fd);
@@ -128,6 +130,8 @@ export function* writeChunks(file: FlatFile, shape: Shape, devices: Devices, sin
 
 /** Of what is stored nowhere. */
 const HOLE_POSITION = -2;
+/** Where no run ends. */
+const NOWHERE = -1;
 
 /** The shape that also allows what starts at `start`. */
 function finer(shape: Shape, start: number, located: Located): Shape {

@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync, ftruncateSync, writeSync } from "node:fs";
 import type { DirectoryNode, FileNode, Node } from "../tree/node.js";
 import { systemCode } from "../util/errors.js";
 import { chunksSize, firstShape, type Shape, type Sink, writeChunks } from "./chunks.js";
@@ -145,7 +145,7 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
 
   // The file ends with a whole block.
   end = Math.max(end, metaStart + blockSize);
-  put(new Uint8Array(1), end - 1);
+  ftruncateSync(target, end);
   put(encodeSuperblock({ blockBits, metaStart, end, inodes: all.filter(isPlaced).length, devices: devices.list }), SUPERBLOCK_AT);
   return { devices: devices.list, leftOut, size: end };
 }
