@@ -29,6 +29,12 @@ void unmount_filesystem(const Napi::CallbackInfo& info) {
   check(info.Env(), "umount2", umount2(target.c_str(), flags));
 }
 
+/// (target): gone if nobody came near it since the last call; else EAGAIN
+void expire_filesystem(const Napi::CallbackInfo& info) {
+  const std::string target = info[0].As<Napi::String>();
+  check(info.Env(), "umount2", umount2(target.c_str(), UMOUNT_NOFOLLOW | MNT_EXPIRE));
+}
+
 // linux/mount.h; named here because it cannot be included beside sys/mount.h everywhere.
 constexpr unsigned kOpenCloexec = 1;
 constexpr unsigned kSetFlag = 0;
@@ -89,6 +95,7 @@ void place_mount(const Napi::CallbackInfo& info) {
 void export_mount(Napi::Env env, Napi::Object exports) {
   exports.Set("mount", Napi::Function::New(env, mount_filesystem, "mount"));
   exports.Set("unmount", Napi::Function::New(env, unmount_filesystem, "unmount"));
+  exports.Set("expire", Napi::Function::New(env, expire_filesystem, "expire"));
   exports.Set("mountDetached", Napi::Function::New(env, mount_detached, "mountDetached"));
   exports.Set("placeMount", Napi::Function::New(env, place_mount, "placeMount"));
 }

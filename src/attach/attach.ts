@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Attachment, type AttachedPart, isAttached, type MountedFileSystem } from "../daemon/devices.js";
 import { stateFolder } from "../daemon/folder.js";
 import { checkMountpoint, makeMountpoint, type Mountpoint } from "../daemon/mountpoint.js";
@@ -51,13 +52,14 @@ export async function attach(wish: AttachWish, progress: Progress): Promise<Atta
   const before = reuse(wish, key, place);
   if (before) return before;
   return interruptible(async (interruptions) => {
-    const record = await startDaemon(daemonWish(wish), progress);
+    let record = await startDaemon(daemonWish(wish), progress);
     let attached: Attachment = { key, loops: [], kept: place === undefined, parts: [], mounts: [] };
     const note = (more: Partial<Attachment>): void => {
       attached = { ...attached, ...more };
       addRecord({ ...record, attached });
     };
     try {
+      record = await settled(record, () => interruptions.check());
       note({});
       const whole = place === undefined && wish.partition === undefined;
       const part = await makeDevices({ ...wish, whole }, record, interruptions, note);
@@ -76,6 +78,19 @@ export async function attach(wish: AttachWish, progress: Progress): Promise<Atta
       throw error;
     }
   });
+}
+
+/** Milliseconds between two looks. */
+const LOOK = 5;
+
+/** The record of a mount once it tells how its disks are read: an index of a large disk takes seconds. */
+async function settled(started: MountRecord, check: () => Promise<void>): Promise<MountRecord> {
+  for (;;) {
+    const record = listRecords().find(({ pid }) => pid === started.pid);
+    if (!record || record.paths) return record ?? started;
+    await sleep(LOOK);
+    await check();
+  }
 }
 
 /** Throws a `UserError` that says what is missing. */
@@ -121,8 +136,7 @@ function statOf(image: string) {
 
 function daemonWish({ image, options, cacheLimit }: AttachWish) {
   const mountpoint = join(stateFolder(), `${Date.now()}-${process.pid}.mnt`);
-  // Not passed through to the image's file: that may lie where it cannot be read directly, as the loop device does.
-  const access = { allowOther: false, passthrough: false, uid: 0, gid: 0, mode: 0o400 };
+  const access = { allowOther: false, passthrough: true, staysWhenKilled: true, uid: 0, gid: 0, mode: 0o400 };
   return { image, options, mountpoint, nonempty: false, ...access, cacheLimit };
 }
 

@@ -29,14 +29,15 @@ export interface DevicesWish {
  */
 export async function makeDevices(
   { name, image, partition, whole }: DevicesWish,
-  { mountpoint }: MountRecord,
+  { mountpoint, paths = [] }: MountRecord,
   interruptions: Interruptions,
   note: (more: Partial<Attachment>) => void,
 ): Promise<AttachedPart | undefined> {
   const disk = lookAtDisk(mountpoint, name);
   const loops: LoopDevice[] = [];
   const take = (file: string, options: Partial<LoopOptions> = {}): string => {
-    const number = takeLoop(join(mountpoint, file), image, options);
+    const served = paths.find((path) => `/${path.file}` === file)?.path ?? "server";
+    const number = takeLoop(join(mountpoint, file), image, { directIo: served === "server", ...options });
     loops.push(identifyLoop(number, file));
     note({ loops: [...loops] });
     return `/dev/loop${number}`;
@@ -80,7 +81,7 @@ function loopSectors({ sectorSize = 512 }: AttachableDisk): number {
   return [512, 1024, 2048, 4096].includes(sectorSize) ? sectorSize : 512;
 }
 
-/** Reads around the page cache of the FUSE mount: everything would be held twice. */
+/** What we serve is read around the page cache of the FUSE mount, or everything would be held twice; what the kernel reads itself is not ours to cache. */
 function takeLoop(path: string, name: string, options: Partial<LoopOptions>): number {
   const file = openSync(path, "r");
   const all = { offset: 0, size: 0, sectorSize: 512, partitionScan: false, directIo: true, autoclear: false, name, ...options };

@@ -6,6 +6,9 @@ export interface MountOptions extends ReadingOptions {
   readonly transport?: string;
   readonly allowOther: boolean;
   readonly passthrough: boolean;
+  readonly autoUnmount: boolean;
+  /** Milliseconds. */
+  readonly idleTimeout?: number;
   readonly nonempty: boolean;
   readonly uid?: number;
   readonly gid?: number;
@@ -17,8 +20,14 @@ export interface MountOptions extends ReadingOptions {
  * Options of mount(8) that say nothing to us: what they ask for is always so, is for somebody else, or is said by mount(8) unasked, as `rw,suid,dev` is.
  * The mount is read-only, nosuid and nodev whatever they say.
  */
-const indifferent =
-  /^(?:ro|rw|dev|nodev|suid|nosuid|defaults|auto|noauto|user|users|nouser|owner|group|nofail|_netdev|noexec|exec|relatime|noatime|async|loud|silent|comment=.*|x-.*)$/;
+const indifferent = new RegExp(
+  `^(?:${[
+    "ro|rw|dev|nodev|suid|nosuid|exec|noexec|async|sync|dirsync|loud|silent|defaults|auto|noauto|nofail|_netdev|_rnetdev",
+    "user|user=.*|users|nouser|nousers|owner|noowner|group|nogroup|helper=.*|uhelper=.*|comment=.*|x-.*|X-.*",
+    "atime|noatime|diratime|nodiratime|relatime|norelatime|strictatime|nostrictatime|lazytime|nolazytime|iversion|noiversion|mand|nomand",
+    "fsname=.*|subtype=.*|auto_unmount",
+  ].join("|")})$`,
+);
 
 /** Reads a list such as `ro,allow_other,uid=1000`, on top of those `before`. Throws `InvalidArgumentError` for what it does not know. */
 export function parseMountOptions(list: string, before: Partial<MountOptions> = {}): Partial<MountOptions> {
@@ -34,6 +43,8 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
     const [name = "", value = ""] = splitOnce(option);
     if (name === "allow_other") found.allowOther = true;
     else if (name === "no_passthrough") found.passthrough = false;
+    else if (name === "no_auto_unmount") found.autoUnmount = false;
+    else if (name === "idle_timeout") found.idleTimeout = parseDuration(value);
     else if (name === "nonempty") found.nonempty = true;
     else if (name === "format") found.format = value;
     else if (name === "snapshot") found.snapshot = value;
@@ -61,6 +72,16 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
 function splitOnce(option: string): readonly string[] {
   const at = option.indexOf("=");
   return at < 0 ? [option] : [option.slice(0, at), option.slice(at + 1)];
+}
+
+const MILLISECONDS = { "": 1000, ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A time such as `90`, `90s`, `10m` or `1.5h`, from a tenth of a second to a year, in milliseconds. */
+export function parseDuration(text: string): number {
+  const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h|d)?$/.exec(text) ?? [];
+  const duration = Number(number) * MILLISECONDS[unit as keyof typeof MILLISECONDS];
+  if (number !== "" && duration >= 100 && duration <= 366 * MILLISECONDS.d) return Math.round(duration);
+  throw new InvalidArgumentError("It is not a time such as 90s, 10m or 1h, from 0.1s to 366d.");
 }
 
 /** A user or group by number. */

@@ -3,18 +3,23 @@ import { warmDaemon } from "../daemon/warm.js";
 import { explain, hintOf } from "../util/explain.js";
 import { wantsDaemon } from "./command-names.js";
 import type { Io } from "./io.js";
+import { MOUNT_FAILED, MOUNT_HELPER, readHelperWords } from "./mount-helper.js";
 import { OutputClosed, standardIo } from "./output.js";
 
 /** Runs the command line of this process. */
 export async function run(): Promise<void> {
   const io = standardIo();
-  const words = process.argv.slice(2);
+  const given = process.argv.slice(2);
+  const isHelper = given[0] === MOUNT_HELPER;
+  const { words, fake } = isHelper ? readHelperWords(given.slice(1)) : { words: given, fake: false };
+  if (fake) return;
   try {
     if (wantsDaemon(words)) warmDaemon();
     const { runProgram } = await import("./program.js");
     await runProgram(io, words);
   } catch (error) {
     if (!(error instanceof OutputClosed)) complain(io, error);
+    if (isHelper) process.exitCode = MOUNT_FAILED;
   }
 }
 

@@ -15,11 +15,11 @@ export async function run(): Promise<void> {
   try {
     const wanted = new Promise<MountWish>((resolve) => process.once("message", resolve));
     const [{ serve }, wish] = await Promise.all([import("./serve.js"), wanted]);
-    const { record, ended } = await serve(wish, tellProgress());
+    const { record, note, ended } = await serve(wish, tellProgress());
     await dismissWorker();
     process.title = `flatmount ${wish.image}`;
     process.chdir("/");
-    tell({ kind: "ready", record });
+    tell({ kind: "ready", record, note });
     await ended;
   } catch (error) {
     console.error(error);

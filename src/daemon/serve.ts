@@ -7,17 +7,21 @@ import type { DiskDescription } from "../disk/describe.js";
 import type { Progress } from "../disk/unpack.js";
 import { openView, type View, type ViewRequest } from "../tree/view.js";
 import { UserError } from "../util/errors.js";
+import { type Guard, startGuard } from "./guard.js";
+import { watchIdle } from "./idle.js";
 import { type Leaver, leaveOnSignal } from "./leave.js";
 import { checkMountpoint, makeMountpoint, type Mountpoint } from "./mountpoint.js";
 import { identify } from "./process.js";
 import type { MountWish } from "./wish.js";
-import { addRecord, dropRecord, type MountRecord, removeFolder } from "./state.js";
+import { addRecord, completeRecord, dropRecord, type MountRecord, removeFolder } from "./state.js";
 
 const transports: readonly Transport[] = [devfuse, libfuse, erofs];
 
 /** A mount that stands. */
 export interface Served {
   readonly record: MountRecord;
+  /** What is unusual about it, in one line. */
+  readonly note?: string | undefined;
   /** Settles when the mount is gone and everything is cleaned up. */
   readonly ended: Promise<void>;
 }
@@ -25,6 +29,12 @@ export interface Served {
 /** Opens the image and mounts it; returns when it can be read. Nothing is left behind if this throws. */
 export async function serve(wish: MountWish, progress?: Progress): Promise<Served> {
   const transport = chooseTransport(wish.transport);
+  if (transport === erofs && wish.idleTimeout !== undefined) {
+    throw new UserError(
+      "no process stays with a mount of the erofs transport, so none can end it when it is idle",
+      "Leave out --idle-timeout.",
+    );
+  }
   const { image, options, mode, cacheLimit } = wish;
   const place = checkMountpoint(wish.mountpoint, wish);
   const request = { image, options, root: place.kind, mode, cacheLimit };
@@ -47,15 +57,24 @@ interface Viewed {
 }
 
 async function mountView(transport: Transport, wish: MountWish, { request, view, place }: Viewed, leaver: Leaver): Promise<Served> {
-  const { image, allowOther, passthrough, uid, gid } = wish;
+  const { image, allowOther, passthrough, uid, gid, idleTimeout } = wish;
+  const activity = idleTimeout === undefined ? undefined : new Int32Array(new SharedArrayBuffer(4));
   if (place.missing) makeMountpoint(place.path);
+  let guard: Guard | undefined;
   try {
-    const session = await transport.mount({
+    const isGuarded = wish.staysWhenKilled !== true && transport !== erofs;
+    if (isGuarded && transport === libfuse) guard = startGuard(place.path);
+    const mounting = transport.mount({
       ...{ view: request, tree: view.tree, files: view.disk.files, mountpoint: place.path, source: image },
-      ...{ allowOther, passthrough, uid, gid },
+      ...{ allowOther, passthrough, uid, gid, activity },
     });
+    // While the worker gets ready there is nothing else to do here.
+    if (isGuarded) guard ??= startGuard(place.path);
+    const session = await mounting;
     const { unattended } = session;
-    const record = { ...recordOf(wish, view, place, transport), ...(unattended !== undefined && { unattended, pid: 0, started: 0 }) };
+    const ways = session.paths ? {} : { paths: [] };
+    const nobody = unattended === undefined ? {} : { unattended, pid: 0, started: 0 };
+    const record = { ...recordOf(wish, view, place, transport), ...ways, ...nobody };
     addRecord(record);
     if (unattended !== undefined) {
       leaver.stop();
@@ -64,17 +83,21 @@ async function mountView(transport: Transport, wish: MountWish, { request, view,
     }
     let gone = false;
     void session.paths?.then((paths) => {
-      if (!gone) addRecord({ ...record, paths });
+      if (!gone) completeRecord(record, { paths });
     });
     leaver.watch(session, place.path);
+    const idle = activity && idleTimeout !== undefined ? watchIdle(session, activity, idleTimeout) : undefined;
     const ended = session.ended.finally(() => {
       gone = true;
+      guard?.dismiss();
+      idle?.stop();
       leaver.stop();
       view.close();
       dropRecord(record);
     });
-    return { record, ended };
+    return { record, note: noteOn(transport, wish), ended };
   } catch (error) {
+    guard?.dismiss();
     if (place.missing) removeFolder(place.path);
     throw error;
   }
@@ -89,6 +112,12 @@ function chooseTransport(wanted: string | undefined): Transport {
     first?.message ?? `there is no transport "${wanted ?? ""}"`,
     first?.hint ?? `Transports: ${transportNames.join(", ")}.`,
   );
+}
+
+/** That it is a way nobody asked for, and not as good. */
+function noteOn(transport: Transport, wish: MountWish): string | undefined {
+  if (transport !== libfuse || wish.transport !== undefined) return undefined;
+  return `mounted through libfuse, which is slower and shows no holes: ${devfuse.obstacle()?.message ?? "it was chosen"}`;
 }
 
 function recordOf(wish: MountWish, { description }: View, place: Mountpoint, { name }: Transport): MountRecord {

@@ -8,7 +8,7 @@ import type { MountWish } from "./wish.js";
 /** What the daemon tells its parent: perhaps how far it is, then once how it ended. */
 export type DaemonMessage =
   | ({ readonly kind: "progress" } & Parameters<Progress>[0])
-  | { readonly kind: "ready"; readonly record: MountRecord }
+  | { readonly kind: "ready"; readonly record: MountRecord; readonly note?: string | undefined }
   | {
       readonly kind: "failed";
       /** Of an `ImageError`. */
@@ -19,8 +19,8 @@ export type DaemonMessage =
       readonly hint?: string | undefined;
     };
 
-/** Starts a daemon for the mount and returns when the view is readable. Throws what the daemon could not do. */
-export async function startDaemon(wish: MountWish, progress: Progress): Promise<MountRecord> {
+/** Starts a daemon for the mount and returns when the view is readable. Throws what the daemon could not do. `onNote` is told what is unusual, in one line. */
+export async function startDaemon(wish: MountWish, progress: Progress, onNote?: (note: string) => void): Promise<MountRecord> {
   const { child: daemon, log } = takeDaemon();
   // It may be reading through a file for minutes, and hears nothing meanwhile but what ends it.
   const stop = () => {
@@ -33,8 +33,11 @@ export async function startDaemon(wish: MountWish, progress: Progress): Promise<
     return await new Promise<MountRecord>((resolve, reject) => {
       daemon.on("message", (message: DaemonMessage) => {
         if (message.kind === "progress") progress(message);
-        else if (message.kind === "ready") resolve(message.record);
-        else reject(failure(message));
+        else if (message.kind === "failed") reject(failure(message));
+        else {
+          if (message.note !== undefined) onNote?.(message.note);
+          resolve(message.record);
+        }
       });
       daemon.send({ ...wish, log } satisfies MountWish, (error) => {
         if (error) reject(error);

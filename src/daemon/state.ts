@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { mountAt } from "../fuse/mountinfo.js";
 import type { ReadingPath } from "../fuse/passthrough.js";
-import { detach, MOUNT_TYPE } from "../fuse/unmount.js";
+import { detachDead } from "../fuse/unmount.js";
 import { debug } from "../util/debug.js";
 import { stateFolder } from "./folder.js";
 import { type Attachment, releaseDead } from "./devices.js";
@@ -28,7 +28,7 @@ export interface MountRecord extends ProcessIdentity {
   readonly createdMountpoint: boolean;
   /** The number of a mount that the kernel serves alone. No process belongs to it: its number is 0 then. */
   readonly unattended?: number;
-  /** How the disks of the view are read, once that is settled, where there is more than one way. */
+  /** How the disks of the view are read, once that is settled; empty where there is but one way. */
   readonly paths?: readonly ReadingPath[];
   /** Of `flatmount attach` alone: the mount is out of sight then, and lasts as long as its loop devices. */
   readonly attached?: Attachment;
@@ -39,6 +39,12 @@ export function addRecord(record: MountRecord): void {
   const path = recordPath(record);
   writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${path}.new`, path);
+}
+
+/** Adds to what is recorded of a mount; others may have added to it, too. */
+export function completeRecord(given: MountRecord, more: Partial<MountRecord>): void {
+  const [record = given] = readRecord(recordPath(given));
+  addRecord({ ...record, ...more });
 }
 
 /** Forgets a mount, with its log, and removes its mount point if it was made for it. */
@@ -82,7 +88,7 @@ function clearAway(record: MountRecord, alive: readonly MountRecord[]): void {
   try {
     if (attached) releaseDead(attached, mountpoint);
     const isTaken = alive.some((other) => other.mountpoint === mountpoint);
-    if (!isTaken && mountAt(mountpoint)?.type === MOUNT_TYPE) detach(mountpoint);
+    if (!isTaken) detachDead(mountpoint);
   } catch (error) {
     log("%s cannot be cleared away: %o", mountpoint, error);
     return;

@@ -17,6 +17,10 @@ export interface MountWish {
   readonly gid: number;
   /** Permission bits of files. */
   readonly mode: number;
+  /** Milliseconds without use after which the mount goes away by itself. */
+  readonly idleTimeout?: number;
+  /** Whether the mount is to stay, dead, where the daemon is killed. */
+  readonly staysWhenKilled?: boolean;
   /** Bytes for decoded blocks. */
   readonly cacheLimit: number;
   /** Where the daemon writes what it has to say. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
-import { type Binding, binding } from "../native/binding.js";
+import { type Binding, binding, bindingFailure } from "../native/binding.js";
 import { debug } from "../util/debug.js";
 import { reasonOf, systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
@@ -29,12 +29,12 @@ export const devfuse: Transport = {
   name: "devfuse",
   obstacle() {
     if (process.platform !== "linux") return { message: "the devfuse transport is for Linux", hint: "Use --transport libfuse." };
-    if (!binding) return { message: "the native addon is not built", hint: 'Run "npm run build:native", or use --transport libfuse.' };
+    if (!binding) return { message: addonObstacle(), hint: 'See "flatmount doctor", or use --transport libfuse.' };
     return undefined;
   },
   async mount(request) {
-    if (!binding) throw new UserError("the native addon is not built");
-    const { device, unmount } = attach(binding, request);
+    if (!binding) throw new UserError(addonObstacle());
+    const { device, unmount, expire } = attach(binding, request);
     const files = request.passthrough && process.geteuid?.() === 0 ? passingFiles(request.tree) : [];
     const table =
       files.length > 0
@@ -58,13 +58,18 @@ export const devfuse: Transport = {
       gone = true;
     });
     const paths = table && passThrough({ device, table, files, imageFiles: request.files.length, ended: () => gone });
-    return { ended, paths, unmount: ({ detach }) => unmountNow(unmount, detach) };
+    return { ended, paths, expire, unmount: ({ detach }) => unmountNow(unmount, detach) };
   },
 };
+
+function addonObstacle(): string {
+  return bindingFailure === undefined ? "the native addon is not built" : `the native addon cannot be loaded: ${bindingFailure}`;
+}
 
 interface Attached {
   readonly device: number;
   readonly unmount: (detach: boolean) => void;
+  readonly expire?: () => boolean;
 }
 
 /** Mounts: by mount(2) where that is permitted, else through the setuid helper. */
@@ -86,7 +91,18 @@ function attach(native: Binding, request: MountRequest): Attached {
     if (systemCode(error) === "EPERM" && fusermountProgram() !== undefined) return throughHelper();
     throw mountError(mountpoint, error);
   }
-  return { device, unmount: (detach) => native.unmount(mountpoint, detach) };
+  return { device, unmount: (detach) => native.unmount(mountpoint, detach), expire: () => expireMount(native, mountpoint) };
+}
+
+/** True if the mount is gone now; false if it will be the next time, unless somebody comes near it. */
+function expireMount(native: Binding, mountpoint: string): boolean {
+  try {
+    native.expire(mountpoint);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "EAGAIN") return false;
+    throw error;
+  }
 }
 
 function openDevice(): number {
@@ -112,9 +128,9 @@ function startWorkers(
   request: MountRequest,
   passing: PassingTable | undefined,
 ): { ready: Promise<void>; ended: Promise<void> } {
-  const { view, files, uid, gid } = request;
+  const { view, files, uid, gid, activity } = request;
   const count = workerCount();
-  const task = { view: { ...view, cacheLimit: Math.floor(view.cacheLimit / count) }, files, owner: { uid, gid }, passing };
+  const task = { view: { ...view, cacheLimit: Math.floor(view.cacheLimit / count) }, files, owner: { uid, gid }, passing, activity };
   const first = startWorker(takeWorker(), { ...task, device });
   const others = first.ready.then(() =>
     Array.from({ length: count - 1 }, () => startWorker(takeWorker(), { ...task, device: cloneOrShare(native, device) })),

@@ -81,15 +81,30 @@ function obstacleOfPackage(): ReturnType<Transport["obstacle"]> {
   }
 }
 
+/** The script of the package: the copy in ours, whose install script nobody has to run, or one that was installed. Undefined where there is none. */
+export function fuseNativePath(): string | undefined {
+  const require = createRequire(import.meta.url);
+  for (const place of ["../libfuse/index.js", "fuse-native"]) {
+    try {
+      return require.resolve(place);
+    } catch (error) {
+      log("%s: %o", place, error);
+    }
+  }
+  return undefined;
+}
+
 /** Loaded only where it is used: its native part may be missing. */
 function loadPackage(): typeof Fuse {
+  const path = fuseNativePath();
+  if (path === undefined) throw new Error("it is not installed");
   const require = createRequire(import.meta.url);
   try {
-    return require("fuse-native") as typeof Fuse;
+    return require(path) as typeof Fuse;
   } catch (error) {
     if (!(error instanceof Error && error.message.includes("libfuse.so.2"))) throw error;
-    loadBundledLibrary(dirname(require.resolve("fuse-native")));
-    return require("fuse-native") as typeof Fuse;
+    loadBundledLibrary(dirname(path));
+    return require(path) as typeof Fuse;
   }
 }
 
@@ -108,7 +123,7 @@ function createFuse(request: MountRequest): Fuse {
   const FuseNative = loadPackage();
   // Its own version runs a shell. We unmount before, so that nothing is left to be done.
   FuseNative.unmount = (_, callback) => callback();
-  const fuse = new FuseNative(request.mountpoint, operationsOf(request.tree, request), { timeout: false });
+  const fuse = new FuseNative(request.mountpoint, operationsOf(request.tree, request, request.activity), { timeout: false });
   // Its own version knows no `ro`, escapes nothing, and makes libfuse chatty if DEBUG has an asterisk.
   fuse._fuseOptions = () => `-o${optionsOf(request)}`;
   return fuse;
@@ -172,7 +187,7 @@ const { EISDIR, EINVAL, ENOENT, ENOTDIR, EROFS } = constants.errno;
 /** The access mode in the flags of open(2), fcntl.h. */
 const O_ACCMODE = 3;
 
-function operationsOf(tree: Tree, owner: Owner): Fuse.Operations {
+function operationsOf(tree: Tree, owner: Owner, activity: Int32Array | undefined): Fuse.Operations {
   const onError = errorTeller((text) => console.error(text));
 
   /** Replies with what `work` makes of the node at `path`: an errno if that is a number or an error. */
@@ -183,6 +198,7 @@ function operationsOf(tree: Tree, owner: Owner): Fuse.Operations {
   }
 
   function attempt<T>(path: string, work: (node: Node) => T | number): T | number {
+    if (activity) activity[0] = 1;
     try {
       const node = nodeAt(tree, path);
       return node ? work(node) : -ENOENT;

@@ -9,8 +9,8 @@ export interface PassingFile {
 
 /** More disks, partitions and volumes than anybody has; each takes a descriptor while it is prepared. */
 const FILES_LIMIT = 256;
-/** What is in a container: many small files, for which asking to open each costs more than it saves. */
-const TREES = new Set(["files"]);
+/** Many files, for which asking to open each costs more than it saves: what is in a container, and snapshots, which are not opened before they are wanted. */
+const TREES = new Set(["files", "snapshots"]);
 const MEMORY = new Set(["info.json", "stats.json"]);
 
 /**

@@ -19,6 +19,7 @@ export interface WorkerTask {
   /** A descriptor of the FUSE connection. */
   readonly device: number;
   readonly passing?: PassingTable | undefined;
+  readonly activity?: Int32Array | undefined;
 }
 
 /** What a worker tells. */
@@ -29,7 +30,7 @@ export function waitForTask(): void {
   parentPort?.once("message", (task: WorkerTask) => run(task));
 }
 
-function run({ view, files, owner, device, passing }: WorkerTask): void {
+function run({ view, files, owner, device, passing, activity }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
   const server = createServer(tree, {
@@ -40,7 +41,7 @@ function run({ view, files, owner, device, passing }: WorkerTask): void {
   });
   tell({ kind: "ready" });
   if (!binding) throw new Error("the native addon is gone");
-  serve(binding, device, server);
+  serve(binding, device, server, activity);
   close();
 }
 
@@ -53,7 +54,7 @@ function isWhole({ fd, size, regular }: OpenedFile): boolean {
 const PATIENCE = availableParallelism() > 1 ? 50 : 0;
 
 /** Reads requests and writes replies until the file system is unmounted. The thread sleeps in read(2); the kernel's queue is the scheduler. */
-function serve(native: Binding, device: number, server: Server): void {
+function serve(native: Binding, device: number, server: Server, activity: Int32Array = new Int32Array(1)): void {
   const request = Buffer.allocUnsafeSlow(REQUEST_SIZE);
   const reply = Buffer.allocUnsafeSlow(outHeader.size + MAX_READ);
   for (;;) {
@@ -61,6 +62,7 @@ function serve(native: Binding, device: number, server: Server): void {
     if (length < 0) return;
     const size = server(request, length, reply);
     if (size === 0) continue;
+    activity[0] = 1;
     try {
       writeSync(device, reply, 0, size);
     } catch (error) {

@@ -20,6 +20,8 @@ export interface MountRequest {
   readonly passthrough: boolean;
   readonly uid: number;
   readonly gid: number;
+  /** Shared memory whose first element becomes 1 with every request that wants an answer. */
+  readonly activity?: Int32Array | undefined;
 }
 
 /** A mount that is being served. */
@@ -32,6 +34,11 @@ export interface Session {
   readonly paths?: Promise<readonly ReadingPath[]> | undefined;
   /** Takes the mount away; throws an error with code `EBUSY` while somebody uses it. `detach`: out of sight at once, gone when its last user is. */
   unmount(options: { readonly detach: boolean }): Promise<void>;
+  /**
+   * Takes the mount away if nobody came near it since this was last called, also where the kernel answered all by itself: true if it did, and an error with
+   * code `EBUSY` while somebody uses it. Absent where the kernel is not to be asked.
+   */
+  expire?: (() => boolean) | undefined;
 }
 
 /**

@@ -6,6 +6,8 @@ export interface Binding {
   mount(source: string, target: string, type: string, flags: number, data: string): void;
   /** umount2(2) with UMOUNT_NOFOLLOW, and MNT_DETACH if `detach`. */
   unmount(target: string, detach: boolean): void;
+  /** umount2(2) with UMOUNT_NOFOLLOW and MNT_EXPIRE: unmounts what nobody came near since the last such call; otherwise EAGAIN, or EBUSY while it is in use. */
+  expire(target: string): void;
   /** A second descriptor of the FUSE connection `device` with a queue of its own. */
   cloneDevice(device: number): number;
   /**
@@ -31,15 +33,29 @@ export interface Binding {
   zstd(packed: Uint8Array, target: Uint8Array): boolean;
 }
 
-/** The addon, or undefined where it was not built. Any other reason not to load is thrown: it is a broken installation. */
-export const binding: Binding | undefined = load("../../native-bindings/build/Release/flatmount.node");
+/** Where the addon may be: what was built here, and in an installed package what was built for this kind of machine. */
+const places = ["../../native-bindings/build/Release/flatmount.node", `../native/${process.platform}-${process.arch}.node`];
 
-function load(path: string): Binding | undefined {
-  if (process.env["FLATMOUNT_NO_ADDON"]) return undefined;
-  try {
-    return createRequire(import.meta.url)(path) as Binding;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return undefined;
-    throw new Error(`the native addon cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+const loaded = load();
+
+/** The addon, or undefined where there is none that can be loaded. */
+export const binding: Binding | undefined = loaded.binding;
+
+/** Why an addon that is there cannot be loaded, in one line: such as a C library that is too old for it. */
+export const bindingFailure: string | undefined = loaded.failure;
+
+function load(): { readonly binding?: Binding; readonly failure?: string } {
+  if (process.env["FLATMOUNT_NO_ADDON"]) return {};
+  const require = createRequire(import.meta.url);
+  let failure: string | undefined;
+  for (const place of places) {
+    try {
+      return { binding: require(place) as Binding };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") continue;
+      const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+      failure ??= line;
+    }
   }
+  return failure === undefined ? {} : { failure };
 }

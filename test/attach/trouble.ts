@@ -85,7 +85,8 @@ export function trouble(mounts: Mounts): void {
     const { image, place, record } = mountFresh();
     process.kill(record.pid, "SIGKILL");
     await until(() => !isAlive(record), "the daemon to end");
-    expect(() => readFileSync(join(place, "deep/large"))).toThrow("EIO");
+    // Read by the kernel alone: the daemon is not missed.
+    expect(readFileSync(join(place, "deep/large")).length).toBeGreaterThan(2 ** 20);
     if (command === "list") {
       expect(mounts.list()).toEqual([]);
     } else {
@@ -104,7 +105,7 @@ export function trouble(mounts: Mounts): void {
     const record = JSON.parse(succeed(mounts, ["attach", "--json", image])) as MountRecord;
     process.kill(record.pid, "SIGKILL");
     await until(() => !isAlive(record), "the daemon to end");
-    expect(() => readFileSync(record.attached?.device ?? "")).toThrow("EIO");
+    expect(readFileSync(record.attached?.device ?? "").length).toBeGreaterThan(2 ** 20);
     expect(mounts.flatmount(["detach", record.attached?.device ?? ""])).toMatchObject({ status: 0 });
     expectNothingLeft(mounts, before);
   });

@@ -1,12 +1,14 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { describe, expect, test } from "vitest";
-import { parseId, parseMode, parseMountOptions } from "../../src/cli/mount-options.js";
+import { parseDuration, parseId, parseMode, parseMountOptions } from "../../src/cli/mount-options.js";
 
 describe("the -o list of mount(8)", () => {
   test.each<readonly [list: string, expected: object]>([
     ["", {}],
     [",,", {}],
     ["ro,rw,nosuid,nodev,noauto,nofail,_netdev,x-systemd.automount,x-gvfs-show,comment=a=b,defaults,user", {}],
+    ["user=alice,exec,sync,helper=x,X-mount.mkdir,lazytime,fsname=a,subtype=b,auto_unmount,x-systemd.requires=/a/b", {}],
+    ["no_auto_unmount,idle_timeout=10m", { autoUnmount: false, idleTimeout: 600_000 }],
     ["allow_other,nonempty", { allowOther: true, nonempty: true }],
     ["format=qcow2,snapshot=a=b,disk=scsi0,transport=libfuse", { format: "qcow2", snapshot: "a=b", disk: "scsi0", transport: "libfuse" }],
     ["uid=0,gid=4294967295,mode=0444", { uid: 0, gid: 4294967295, mode: 0o444 }],
@@ -43,6 +45,14 @@ describe("the -o list of mount(8)", () => {
     "mode=07777",
     "cache=",
     "ro,frob",
+    "remount",
+    "idle_timeout",
+    "idle_timeout=",
+    "idle_timeout=0",
+    "idle_timeout=-1s",
+    "idle_timeout=1w",
+    "idle_timeout=1 h",
+    "idle_timeout=367d",
     "x",
   ])("%s is refused", (list) => {
     expect(() => parseMountOptions(list)).toThrow(InvalidArgumentError);
@@ -71,4 +81,15 @@ test("ids and modes", () => {
   expect(parseMode("400")).toBe(0o400);
   for (const text of ["", " 1", "1e3", "0x10", "+1"]) expect(() => parseId(text), text).toThrow(InvalidArgumentError);
   for (const text of ["", "44", "00444", "0o444", "999"]) expect(() => parseMode(text), text).toThrow(InvalidArgumentError);
+});
+
+test.each([
+  ["90", 90_000],
+  ["90s", 90_000],
+  ["100ms", 100],
+  ["1.5h", 5_400_000],
+  ["2min", 120_000],
+  ["1d", 86_400_000],
+])("a time of %s", (text, milliseconds) => {
+  expect(parseDuration(text)).toBe(milliseconds);
 });

@@ -12,10 +12,11 @@ import { leaving } from "./leaving.js";
 import { partitions } from "./partitions.js";
 import { reading } from "./reading.js";
 import { refusals } from "./refusals.js";
+import { snapshots } from "./snapshots.js";
 import { staying } from "./staying.js";
 import { users } from "./users.js";
 
-const topics = { reading, attributes, holes, refusals, images, containers, partitions, damage, leaving, staying, users };
+const topics = { reading, attributes, holes, refusals, images, containers, partitions, snapshots, damage, leaving, staying, users };
 
 /** Mounts images through one transport and looks at them as other programs do. */
 export function describeTransport(capabilities: Capabilities): void {

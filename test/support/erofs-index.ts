@@ -59,12 +59,12 @@ export function contentOf(file: FlatFile): Buffer {
   return content;
 }
 
-export function fileNode(id: number, file: FlatFile): FileNode {
+function fileNode(id: number, file: FlatFile): FileNode {
   return { kind: "file", id, mode: 0o444, modified: 0, file };
 }
 
 /** A generator to its end. */
-export function drain<T>(steps: Generator<void, T>): T {
+function drain<T>(steps: Generator<void, T>): T {
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
@@ -79,7 +79,7 @@ export interface Written extends Index {
 }
 
 /** Writes an index into `folder` and reads it with the independent reader. */
-export function written(folder: string, wish: Pick<IndexWish, "root"> & Partial<IndexWish>): Written {
+function written(folder: string, wish: Pick<IndexWish, "root"> & Partial<IndexWish>): Written {
   const path = join(folder, "index");
   const target = openSync(path, "w+");
   try {

@@ -15,7 +15,7 @@ export const isRoot = process.geteuid?.() === 0;
 /** `nobody`, where the tests run as root; otherwise whoever runs them. */
 export const ordinaryUser = isRoot ? { uid: 65_534, gid: 65_534 } : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
-const { node, program } = installForAll();
+export const { node, program } = installForAll();
 
 /** How long anything may take here, the machine being busy with other tests. */
 const PATIENCE_MS = 20_000;
@@ -56,7 +56,7 @@ export interface Mounts {
   /** Mounts in the foreground; resolves when the view can be read. */
   serve(image: string, options?: ServeOptions): Promise<Served>;
   /** Mounts in the background, as `flatmount mount` does unless told otherwise. */
-  start(image: string, mountpoint?: string): MountRecord;
+  start(image: string, mountpoint?: string, options?: readonly string[]): MountRecord;
   /** Runs `flatmount` to its end. */
   flatmount(words: readonly string[], as?: "ordinary user"): Finished;
   /** What `flatmount list` shows; only mounts of these tests are in it. */
@@ -152,8 +152,9 @@ function createMounts(
       await ready(served);
       return served;
     },
-    start(image, mountpoint = freshMountpoint(undefined)) {
-      const { status, stdout, stderr } = flatmount(["mount", "--json", "--transport", transport, ...always, image, mountpoint]);
+    start(image, mountpoint = freshMountpoint(undefined), options = []) {
+      const words = ["mount", "--json", "--transport", transport, ...always, ...options, image, mountpoint];
+      const { status, stdout, stderr } = flatmount(words);
       if (status !== 0) throw new Error(`flatmount mount ended with ${status}\n${stderr}`);
       const record = JSON.parse(stdout) as MountRecord;
       onStarted(record);

@@ -1,5 +1,8 @@
 import { Command } from "@commander-js/extra-typings";
+import { cleanUp, type Leftover } from "../../daemon/clean.js";
+import { canonical } from "../../daemon/mountpoint.js";
 import { listRecords, type MountRecord } from "../../daemon/state.js";
+import { UserError } from "../../util/errors.js";
 import { printable } from "../../util/text.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
@@ -10,12 +13,29 @@ export function listCommand(io: Io) {
   return new Command("list")
     .summary("show the mounts")
     .description("Shows what is mounted now. What killed daemons left behind is cleared away.")
+    .argument("[mountpoint...]", "with --clean: look nowhere else")
+    .option("--clean", "tell what was cleared away instead; look also for dead mounts that are not recorded")
     .addOption(jsonOption())
-    .action(({ json }) => {
+    .action((mountpoints, { json, clean = false }) => {
+      if (clean) {
+        const leftovers = cleanUp(mountpoints.length === 0 ? undefined : mountpoints.map(canonical));
+        if (json) writeJson(io, leftovers);
+        else writeLines(io, leftovers.map(tell));
+        if (leftovers.some(({ done }) => done === "stays")) throw new UserError("not everything could be cleared away");
+        return;
+      }
+      if (mountpoints.length > 0) throw new UserError("mount points are for --clean only");
       const records = listRecords();
       if (json) writeJson(io, records);
       else writeLines(io, table(records));
     });
+}
+
+function tell({ mountpoint, image, done, reason }: Leftover): string {
+  const what = printable(`${mountpoint}${image === undefined ? "" : ` (${image})`}`);
+  if (done === "unmounted") return `${what}: the mount was dead, and is gone now`;
+  if (done === "forgotten") return `${what}: it was recorded, but its daemon is gone`;
+  return `${what}: the mount is dead, and stays: ${printable(reason ?? "")}`;
 }
 
 function table(records: readonly MountRecord[]): readonly string[] {

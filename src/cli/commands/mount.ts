@@ -7,7 +7,7 @@ import type { MountWish } from "../../daemon/wish.js";
 import { transportNames } from "../../fuse/transport.js";
 import { formatSize } from "../../util/size.js";
 import type { Io } from "../io.js";
-import { type MountOptions, parseId, parseMode, parseMountOptions } from "../mount-options.js";
+import { type MountOptions, parseDuration, parseId, parseMode, parseMountOptions } from "../mount-options.js";
 import { createProgressBar } from "../progress.js";
 import { jsonOption, sizeArgument, openOptionsOf, withReadingOptions } from "../reading-options.js";
 
@@ -37,6 +37,8 @@ export function mountCommand(io: Io) {
       .option("--cache <size>", "memory for unpacked blocks (default: 32M)", sizeArgument)
       .addOption(new Option("--transport <name>", "how the kernel is spoken to").choices(transportNames))
       .option("--no-passthrough", "answer every read here, also those that the kernel could answer itself")
+      .option("--idle-timeout <time>", "unmount after so long without use, such as 90s, 10m, 1h", parseDuration)
+      .option("--no-auto-unmount", "leave a dead mount behind if the daemon is killed")
       .option("--foreground", "do not detach; stop with Ctrl-C")
       .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", parseMountOptions),
   )
@@ -45,15 +47,17 @@ export function mountCommand(io: Io) {
     .action(async (image, mountpoint, { o, json, foreground, ...given }) => {
       const wish = wishOf(image, mountpoint, joinOptions(given, o ?? {}));
       const tell = (record: MountRecord) => io.out(json ? `${JSON.stringify(record)}\n` : describe(image, record));
+      const warn = (note: string | undefined) => note !== undefined && io.err(`flatmount: ${note}\n`);
       const bar = createProgressBar(io, "reading through");
       if (!foreground) {
-        const record = await startDaemon(wish, bar.step).finally(bar.end);
+        const record = await startDaemon(wish, bar.step, warn).finally(bar.end);
         tell(record);
         return;
       }
       // Only here is the whole reader needed in this process.
       const { serve } = await import("../../daemon/serve.js");
-      const { record, ended } = await serve(wish, bar.step).finally(bar.end);
+      const { record, note, ended } = await serve(wish, bar.step).finally(bar.end);
+      warn(note);
       tell(record);
       await ended;
     });
@@ -76,6 +80,8 @@ function wishOf(image: string, mountpoint: string | undefined, options: Partial<
     ...(options.transport !== undefined && { transport: options.transport }),
     allowOther: options.allowOther ?? false,
     passthrough: options.passthrough ?? true,
+    staysWhenKilled: options.autoUnmount === false,
+    ...(options.idleTimeout !== undefined && { idleTimeout: options.idleTimeout }),
     uid: options.uid ?? process.getuid?.() ?? 0,
     gid: options.gid ?? process.getgid?.() ?? 0,
     mode: options.mode ?? 0o444,

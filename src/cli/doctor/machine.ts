@@ -1,8 +1,7 @@
 import { accessSync, closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { release } from "node:os";
 import { delimiter, join } from "node:path";
-import { explain } from "../../util/explain.js";
+import { fuseNativePath } from "../../fuse/libfuse.js";
 import { systemCode } from "../../util/errors.js";
 
 /** What a machine offers, as far as mounting needs it. Plain facts, so that tests can make machines up. */
@@ -51,7 +50,7 @@ export async function lookAround(): Promise<Machine> {
     node: process.versions.node,
     kernel: release(),
     addon: await loadAddon(),
-    fuseNative: resolves("fuse-native"),
+    fuseNative: fuseNativePath() !== undefined,
     root,
     // For users the bounding set counts: it is the most that a setuid program can get.
     mayMount: hasCapability(status, root ? "CapEff" : "CapBnd", CAP_SYS_ADMIN),
@@ -79,22 +78,9 @@ function hasCapability(status: string, set: "CapEff" | "CapBnd", capability: big
 }
 
 async function loadAddon(): Promise<Machine["addon"]> {
-  try {
-    // Here, and not when this module loads: an addon that cannot be loaded is one of the things to tell.
-    const { binding } = await import("../../native/binding.js");
-    return binding ? "loaded" : "missing";
-  } catch (error) {
-    return { failure: explain(error) };
-  }
-}
-
-function resolves(name: string): boolean {
-  try {
-    createRequire(import.meta.url).resolve(name);
-    return true;
-  } catch {
-    return false;
-  }
+  const { binding, bindingFailure } = await import("../../native/binding.js");
+  if (binding) return "loaded";
+  return bindingFailure === undefined ? "missing" : { failure: bindingFailure };
 }
 
 /** Opened, and not only looked at: containers deny devices whatever their permission bits say. */
