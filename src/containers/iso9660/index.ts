@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { mapOfPieces } from "../../formats/pieces.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
+import { quote } from "../../util/text.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind, NameKind } from "../container.js";
 import { checkIso } from "./check.js";
 import { readBootImages } from "./el-torito.js";
@@ -163,6 +164,8 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
   function list(id: number): ReadonlyMap<string, Item> {
     const known = listings.get(id);
     if (known) return known;
+    if (!isDirectoryId(id))
+      throw damagedIso(disk, "there is no directory here", recordsAt(positionOf(id))[0]?.section.position ?? positionOf(id));
     const found = new Map<string, Item>();
     for (const group of groupsOf(disk, positionOf(id), volume)) {
       const [record] = group;
@@ -180,12 +183,18 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
 
   /** Where directories that lay too deep were moved to: nothing of it belongs there, whatever its name is (RRIP 4.1.5). */
   function holdsRelocated({ id, kind }: Item): boolean {
-    if (kind !== "directory" || skip === undefined) return false;
+    if (kind !== "directory" || skip === undefined || !isDirectoryId(id)) return false;
     let relocated = 0;
-    for (const [record] of groupsOf(disk, positionOf(id), volume)) {
-      if (!record || record.name === "." || record.name === "..") continue;
-      if (!rockRidgeOf(record).relocated) return false;
-      relocated += 1;
+    try {
+      for (const [record] of groupsOf(disk, positionOf(id), volume)) {
+        if (!record || record.name === "." || record.name === "..") continue;
+        if (!rockRidgeOf(record).relocated) return false;
+        relocated += 1;
+      }
+    } catch (error) {
+      // It fails when it is listed itself: what stands beside it does not.
+      if (error instanceof ImageError) return false;
+      throw error;
     }
     return relocated > 0;
   }
@@ -193,9 +202,9 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
   function itemOf(record: DirectoryRecord, rock: RockRidge, group: readonly DirectoryRecord[]): Item | undefined {
     if (rock.childBlock !== undefined) return directoryItem(rock.childBlock * volume.blockSize);
     if (!record.isDirectory) return fileItem(record, rock, sum(group));
-    // One that cannot be read is there all the same, and fails when it is listed.
+    // One that cannot be read is there all the same, numbered by its record, and fails when it is listed.
     const { position, size } = record.section;
-    return directoryItem(position) ?? { ...attributesOf(record, rock), id: directoryId(position), kind: "directory", size };
+    return directoryItem(position) ?? { ...attributesOf(record, rock), id: fileId(record.position), kind: "directory", size };
   }
 
   /** The records of the file whose first one stands at `position`. */
@@ -214,7 +223,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
       if (isDirectoryId(id)) return directoryItem(positionOf(id));
       const group = recordsAt(positionOf(id));
       const [record] = group;
-      return record && fileItem(record, rockRidgeOf(record), sum(group));
+      return record && itemOf(record, rockRidgeOf(record), group);
     },
     list,
     content(id): Content {
@@ -224,8 +233,12 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
       const rock = rockRidgeOf(record);
       const pieces = group.map(({ section }) => sectionPiece(disk, section)).filter(({ size }) => size > 0);
       const stored = { size: sum(group), map: mapOfPieces(pieces) };
-      if (rock.sparse) throw new ImageError("UNSUPPORTED", `${record.name}: sparse files (SF) are not read`, { file: disk.name });
-      return rock.packed ? zisofsContent(disk, stored, rock.name ?? record.name) : stored;
+      if (rock.sparse) throw new ImageError("UNSUPPORTED", `${quote(record.name)}: sparse files (SF) are not read`, { file: disk.name });
+      if (!rock.packed) return stored;
+      const content = zisofsContent(disk, stored, rock.name ?? record.name);
+      if (content.size === rock.packed.size) return content;
+      const message = `${quote(record.name)} decodes to ${content.size} bytes, its directory says ${rock.packed.size}`;
+      throw new ImageError("CORRUPT", message, { file: disk.name, position: record.position });
     },
     check: (progress) => checkIso(disk, volumes, start, progress),
     facts: () => ({
@@ -247,7 +260,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
   };
 }
 
-// Directories have even numbers, all else has odd ones.
+// Directories have even numbers, all else, and directories that cannot be read, have odd ones.
 const directoryId = (position: number): number => position * 2;
 const fileId = (recordPosition: number): number => recordPosition * 2 + 1;
 const isDirectoryId = (id: number): boolean => id % 2 === 0;
@@ -301,17 +314,30 @@ function groupsOf(disk: Source, position: number, volume: Volume): Generator<rea
   return groupsFrom(disk, position, position + size, volume);
 }
 
-/** Records from `start` on, sector by sector: none crosses into the next one, and a length of 0 means that the next one goes on (6.8.1.1). */
+/**
+ * Records from `start` on, sector by sector: none crosses into the next one, and a length of 0 means that the next one goes on (6.8.1.1). Those of one file
+ * have one name (6.5.1). Which they are depends on the first of them alone, and not on where the directory ends: a file is the same by its number.
+ */
 function* groupsFrom(disk: Source, start: number, end: number, volume: Volume): Generator<readonly DirectoryRecord[]> {
   let group: DirectoryRecord[] = [];
-  for (let sector = start - (start % SECTOR); sector < end; sector += SECTOR) {
-    if (sector + SECTOR > disk.size) throw damagedIso(disk, "the directory goes on behind the end of the file", sector);
+  for (let sector = start - (start % SECTOR); sector < end || group.length > 0; sector += SECTOR) {
+    if (sector + SECTOR > disk.size) {
+      if (group.length > 0) yield group;
+      if (sector < end) throw damagedIso(disk, "the directory goes on behind the end of the file", sector);
+      return;
+    }
     const content = readBytes(disk, sector, SECTOR);
-    for (let at = Math.max(0, start - sector); at < SECTOR && sector + at < end; ) {
+    for (let at = Math.max(0, start - sector); at < SECTOR && (sector + at < end || group.length > 0); ) {
       const length = content[at] ?? 0;
       if (length === 0) break;
-      if (length < 34 || at + length > SECTOR) throw damagedIso(disk, `a directory record of ${length} bytes cannot be`, sector + at);
-      const record = decodeRecord(content, at, sector, volume);
+      const possible = length >= 34 && at + length <= SECTOR;
+      const record = possible ? decodeRecord(content, at, sector, volume) : undefined;
+      if (group.length > 0 && record?.name !== group[0]?.name) {
+        yield group;
+        group = [];
+        if (sector + at >= end) return;
+      }
+      if (!record) throw damagedIso(disk, `a directory record of ${length} bytes cannot be`, sector + at);
       at += length;
       group.push(record);
       if (record.goesOn && group.length < SECTION_LIMIT) continue;
@@ -319,5 +345,4 @@ function* groupsFrom(disk: Source, start: number, end: number, volume: Volume): 
       group = [];
     }
   }
-  if (group.length > 0) yield group;
 }

@@ -122,7 +122,7 @@ function createLink(): { add(data: Buffer): void; target(): string | undefined }
     target() {
       end();
       if (!seen) return undefined;
-      return parts.length === 1 && parts[0] === "" ? "/" : parts.join("/");
+      return parts.length === 1 && parts[0] === "" ? "/" : parts.join("/").replaceAll("\0", "");
     },
   };
 }

@@ -3,6 +3,9 @@ import { ImageError } from "../../util/errors.js";
 import { decodeRecord } from "./record.js";
 import { SECTOR, type Volume } from "./volume.js";
 
+/** Bytes of a disc: more than any has, and little enough to number what stands on it. */
+const DISC_LIMIT = 2 ** 42;
+
 /** The root directory follows the descriptors and path tables. */
 const SEARCH_SECTORS = 512;
 
@@ -19,7 +22,7 @@ export function missingBefore(disk: Source, { rootRecord, ...volume }: Volume): 
     const self = decodeRecord(content, 0, position, { rootRecord, ...volume }).section;
     return self.position === root.position && self.size === root.size;
   };
-  if (isThere(root.position)) return 0;
+  if (isThere(root.position) || root.position > DISC_LIMIT) return 0;
   const first = rootRecord - (rootRecord % SECTOR) + SECTOR;
   for (let position = first; position < first + SEARCH_SECTORS * SECTOR; position += SECTOR) {
     if (isThere(position) && root.position > position) return root.position - position;

@@ -4,6 +4,7 @@ import { unpackXz } from "../../formats/xz.js";
 import { inflateZlib, unzstd } from "../../native/unpack.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
+import { quote } from "../../util/text.js";
 import type { Content } from "../container.js";
 import { type Piece } from "../../formats/pieces.js";
 
@@ -32,12 +33,12 @@ interface Header {
 /** The decoded bytes of a file whose stored ones are `stored`, laid out on `disk`; throws if they are not what the directory says. */
 export function zisofsContent(disk: Source, stored: Piece, name: string): Content {
   const read = (offset: number, length: number): Buffer => readPiece(stored, offset, length);
-  const fail = (message: string) => new ImageError("CORRUPT", `${name}: ${message}`, { file: disk.name });
+  const fail = (message: string) => new ImageError("CORRUPT", `${quote(name)}: ${message}`, { file: disk.name });
   const header = decodeHeader(read(0, Math.min(stored.size, 24)));
   if (!header) throw fail("it is marked as compressed (zisofs) and has no header of that kind");
   const { size, headerSize, blockSize, algorithm, pointerSize } = header;
   const decode = algorithms.get(algorithm);
-  if (!decode) throw new ImageError("UNSUPPORTED", `${name}: zisofs compression ${algorithm} is not known`, { file: disk.name });
+  if (!decode) throw new ImageError("UNSUPPORTED", `${quote(name)}: zisofs compression ${algorithm} is not known`, { file: disk.name });
   const blocks = Math.ceil(size / blockSize);
   if (headerSize + (blocks + 1) * pointerSize > stored.size) throw fail("the list of its compressed blocks is longer than the file");
   const prefix = packedKeys();
@@ -48,6 +49,12 @@ export function zisofsContent(disk: Source, stored: Piece, name: string): Conten
     return pointerSize === 4
       ? [pair.readUInt32LE(0), pair.readUInt32LE(4)]
       : [Number(pair.readBigUInt64LE(0)), Number(pair.readBigUInt64LE(8))];
+  };
+
+  /** Where a stored byte is on the disk. */
+  const positionOf = (at: number): number => {
+    const extent = stored.map(at, 1);
+    return extent.kind === "data" ? extent.position : 0;
   };
 
   return {
@@ -69,7 +76,7 @@ export function zisofsContent(disk: Source, stored: Piece, name: string): Conten
         kind: "packed",
         length: run,
         skip,
-        block: { key: `${prefix}${index}`, size: decoded, source: disk, position: begin, unpack },
+        block: { key: `${prefix}${index}`, size: decoded, source: disk, position: positionOf(begin), unpack },
       };
     },
   };

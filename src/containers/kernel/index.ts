@@ -44,13 +44,13 @@ function unpackPayload(
   notes: string[],
 ): Source | undefined {
   const whole = { ...disk, close: () => undefined };
-  for (const length of [size, size - 4]) {
+  for (const length of [size, Math.max(0, size - 4)]) {
     try {
       const inner = unpack(sliceSource(whole, position, length), `payload ${length}`);
       if (inner) return inner;
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
-      if (length === size - 4) notes.push(`The kernel in it cannot be unpacked: ${error.message}.`);
+      if (length < size) notes.push(`The kernel in it cannot be unpacked: ${error.message}.`);
     }
   }
   return undefined;

@@ -37,9 +37,11 @@ export interface TarHeader {
   readonly device: { readonly major: number; readonly minor: number };
 }
 
-/** The header in `block`, which has 512 bytes; undefined if its checksum is wrong. */
+/** The header in `block`, which has 512 bytes; undefined if its checksum is wrong, or its size one that no file has. */
 export function decodeHeader(block: Buffer): TarHeader | undefined {
   if (!hasChecksum(block)) return undefined;
+  const size = numberAt(block, 124, 12);
+  if (!Number.isSafeInteger(size)) return undefined;
   const ustar = block.toString("latin1", 257, 262) === "ustar";
   // GNU writes blanks behind the magic and keeps other things where the prefix would be.
   const prefix = ustar && block[262] === 0 ? textAt(block, 345, 155) : "";
@@ -47,14 +49,30 @@ export function decodeHeader(block: Buffer): TarHeader | undefined {
   return {
     name: prefix === "" ? name : `${prefix}/${name}`,
     mode: numberAt(block, 100, 8),
-    uid: numberAt(block, 108, 8),
-    gid: numberAt(block, 116, 8),
-    size: numberAt(block, 124, 12),
-    modified: numberAt(block, 136, 12) * 1000,
+    uid: idOf(numberAt(block, 108, 8)),
+    gid: idOf(numberAt(block, 116, 8)),
+    size,
+    modified: timeOf(numberAt(block, 136, 12)),
     type: String.fromCharCode(block[156] ?? 0),
     link: textAt(block, 157, 100),
     device: ustar ? { major: numberAt(block, 329, 8), minor: numberAt(block, 337, 8) } : { major: 0, minor: 0 },
   };
+}
+
+/** Whoever owns what has an owner that no system knows (POSIX: nobody). */
+const NOBODY = 65_534;
+
+/** An owner's number, as far as it can be one: 32 bits. */
+export function idOf(number: number): number {
+  return Number.isInteger(number) && number < 2 ** 32 ? number : NOBODY;
+}
+
+/** The end of time as JavaScript, and so everything here, has it; milliseconds. */
+const LAST = 8_640_000_000_000_000;
+
+/** Seconds since 1970, as milliseconds. */
+export function timeOf(seconds: number): number {
+  return Math.min(LAST, seconds * 1000);
 }
 
 /** The sum of all bytes, its own 8 taken as blanks; some old programs summed signed bytes. */

@@ -3,6 +3,7 @@ import type { Extent } from "../../formats/driver.js";
 import { storedExtent } from "../../formats/stored.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
+import { quote } from "../../util/text.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind } from "../container.js";
 import { BLOCK, decodeHeader, types } from "./header.js";
 import { type Member, readMembers } from "./members.js";
@@ -66,11 +67,11 @@ function openTar(disk: Source): Container {
     return folder;
   }
 
-  /** What a hard link leads to; undefined if that is not there. */
+  /** What a hard link leads to; undefined if that is not there, or a directory: that could lie in itself. */
   function itemAt(path: readonly string[]): TarItem | undefined {
     let item: TarItem | undefined = root.item;
     for (const name of path) item = item && folders.get(item.id)?.entries.get(name);
-    return item;
+    return item?.kind === "directory" ? undefined : item;
   }
 
   /** The folder of the member before is nearly always that of this one. */
@@ -92,7 +93,7 @@ function openTar(disk: Source): Container {
     const folder = folderOf(path);
     const item = member.type === types.hardLink ? itemAt(partsOf(member.link)) : itemOf(member, folder.entries.get(name));
     if (!item) {
-      notes.push(`The link ${member.name} leads to a member that is not there.`);
+      notes.push(`The link ${quote(member.name)} leads to a member that is not there.`);
       continue;
     }
     if (item.kind !== "directory" && folder.entries.has(name)) lastKey = undefined;
@@ -166,7 +167,7 @@ function contentOf(disk: Source, { name, data, size, sparse }: Member): Content 
   if (!sparse) return { size, map: (offset, length) => storedExtent(disk, data + offset, length) };
   const { runs, skip } = sparse;
   if (!areRuns(runs, sparse.size))
-    throw new ImageError("CORRUPT", `${name}: the list of its holes makes no sense`, { file: disk.name, position: data });
+    throw new ImageError("CORRUPT", `the list of the holes of ${quote(name)} makes no sense`, { file: disk.name, position: data });
   const positions: number[] = [];
   let position = data + skip;
   for (const { length } of runs) {

@@ -1,8 +1,9 @@
 import { readBytes, type Source } from "../../source/source.js";
 import { createWindow } from "../../source/window.js";
 import { ImageError } from "../../util/errors.js";
+import { quote } from "../../util/text.js";
 import { decodeText } from "../text.js";
-import { BLOCK, decodeHeader, decodePax, type TarHeader, types } from "./header.js";
+import { BLOCK, decodeHeader, decodePax, idOf, type TarHeader, timeOf, types } from "./header.js";
 import { oldSparse, paxSparse, type SparseMap } from "./sparse.js";
 
 /** One member of an archive. */
@@ -56,7 +57,7 @@ export function readMembers(disk: Source): Members {
     }
     const member = memberOf(disk, { header, block, position, data }, merged(global, next));
     if (next.size > 0) next = new Map();
-    if (member.data + member.size > disk.size) notes.push(`The archive is cut inside the member ${member.name}.`);
+    if (member.data + member.size > disk.size) notes.push(`The archive is cut inside the member ${quote(member.name)}.`);
     if (member.type !== types.volumeLabel) members.push(member);
     position = member.data + Math.ceil(member.size / BLOCK) * BLOCK;
   }
@@ -99,22 +100,23 @@ function memberOf(
   if (pax.size === 0 && header.type !== types.gnuSparse) return Object.assign(header, { position, data });
   const number = (key: string, own: number): number => {
     const value = Number(pax.get(key) ?? Number.NaN);
-    return Number.isFinite(value) && value >= 0 ? value : own;
+    return value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : own;
   };
   const plain: Member = {
     ...header,
     name: pax.get("GNU.sparse.name") ?? pax.get("path") ?? header.name,
     link: pax.get("linkpath") ?? header.link,
     size: Math.floor(number("size", header.size)),
-    uid: number("uid", header.uid),
-    gid: number("gid", header.gid),
-    modified: number("mtime", header.modified / 1000) * 1000,
+    uid: idOf(number("uid", header.uid)),
+    gid: idOf(number("gid", header.gid)),
+    modified: timeOf(number("mtime", header.modified / 1000)),
     position,
     data,
   };
   if (header.type === types.gnuSparse) {
     const sparse = oldSparse(disk, block, data);
-    if (!sparse) throw new ImageError("CORRUPT", `the list of holes of ${plain.name} leaves the file`, { file: disk.name, position });
+    if (!sparse)
+      throw new ImageError("CORRUPT", `the list of holes of ${quote(plain.name)} leaves the file`, { file: disk.name, position });
     return { ...plain, type: types.file, data: data + sparse.extraBlocks * BLOCK, sparse };
   }
   const sparse = paxSparse(disk, pax, data, plain);

@@ -39,13 +39,14 @@ export function oldSparse(disk: Source, block: Buffer, next: number): (SparseMap
     take(extra, 21);
     goesOn = extra[504] === 1;
   }
-  return { size: numberAt(block, 483, 12), runs, skip: 0, extraBlocks };
+  const size = numberAt(block, 483, 12);
+  return Number.isSafeInteger(size) ? { size, runs, skip: 0, extraBlocks } : undefined;
 }
 
 /** pax: versions 0.0 and 0.1 list the runs in the records, 1.0 at the beginning of the member's data. Undefined for a member that is not sparse. */
 export function paxSparse(disk: Source, pax: ReadonlyMap<string, string>, data: number, header: TarHeader): SparseMap | undefined {
   const size = Number(pax.get("GNU.sparse.realsize") ?? pax.get("GNU.sparse.size") ?? Number.NaN);
-  if (!Number.isSafeInteger(size)) return undefined;
+  if (!Number.isSafeInteger(size) || size < 0) return undefined;
   if (pax.get("GNU.sparse.major") === "1") return listedInData(disk, data, header.size, size);
   const numbers = pax.get("GNU.sparse.map")?.split(",").map(Number);
   return numbers ? { size, runs: pairs(numbers), skip: 0 } : undefined;
@@ -61,6 +62,7 @@ function listedInData(disk: Source, data: number, stored: number, size: number):
     skip += BLOCK;
     const lines = pending.split("\n");
     pending = lines.pop() ?? "";
+    if (pending.length > BLOCK) return undefined;
     numbers.push(...lines.map(Number));
     const wanted = 1 + 2 * (numbers[0] ?? RUN_LIMIT);
     if (wanted > 2 * RUN_LIMIT) return undefined;

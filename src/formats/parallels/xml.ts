@@ -1,4 +1,5 @@
 // The part of XML 1.0 that descriptors are written in: elements, attributes, text, comments. No document type, so no entities of its own.
+import { printable, quote } from "../../util/text.js";
 
 export interface XmlElement {
   readonly name: string;
@@ -22,6 +23,9 @@ const startTag = /<([^\s<>/="'&?!]+)/y;
 const attribute = /\s+([^\s<>/="'&]+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')/y;
 const tagEnd = /\s*(\/?)>/y;
 const endTag = /<\/([^\s<>/="'&]+)\s*>/y;
+
+/** A tag's name for people, however long it is. */
+const tagOf = (name: string): string => `<${printable(name.slice(0, 60))}>`;
 
 /** The root element of `document`. Throws an `Error` in words for people if it is not XML, or has a document type. Work grows with its length only. */
 export function parseXml(document: string): XmlElement {
@@ -55,14 +59,14 @@ export function parseXml(document: string): XmlElement {
     else if (document.startsWith("<!", at)) throw new Error("it has a document type, which no descriptor needs");
     else if (document.startsWith("</", at)) {
       const name = take(endTag)?.[1];
-      if (name === undefined || name !== top().name) throw new Error(`<${top().name}> is not closed properly`);
+      if (name === undefined || name !== top().name) throw new Error(`${tagOf(top().name)} is not closed properly`);
       close();
     } else if (document[at] === "<") {
       const name = take(startTag)?.[1];
       if (name === undefined) throw new Error("a tag has no name");
       const attributes = takeAttributes(name, take);
       const end = take(tagEnd);
-      if (!end) throw new Error(`the tag <${name}> has no end`);
+      if (!end) throw new Error(`the tag ${tagOf(name)} has no end`);
       stack.push({ name, attributes, children: [], text: "" });
       if (stack.length > DEPTH_LIMIT) throw new Error(`its elements are nested deeper than ${DEPTH_LIMIT}`);
       if (end[1] === "/") close();
@@ -73,7 +77,7 @@ export function parseXml(document: string): XmlElement {
       at = end;
     }
   }
-  if (stack.length > 1) throw new Error(`<${top().name}> is not closed`);
+  if (stack.length > 1) throw new Error(`${tagOf(top().name)} is not closed`);
   const [root, second] = outside.children;
   if (!root || second || outside.text.trim() !== "") throw new Error("it has not exactly one element around everything");
   return root;
@@ -83,7 +87,7 @@ function takeAttributes(element: string, take: (pattern: RegExp) => RegExpExecAr
   const attributes = new Map<string, string>();
   for (let match = take(attribute); match; match = take(attribute)) {
     const [, name = "", double, single] = match;
-    if (attributes.has(name)) throw new Error(`<${element}> has the attribute ${name} twice`);
+    if (attributes.has(name)) throw new Error(`${tagOf(element)} has the attribute ${quote(name)} twice`);
     attributes.set(name, decode(double ?? single ?? ""));
   }
   return attributes;
@@ -97,7 +101,7 @@ function decode(text: string): string {
     const point = code ? Number.parseInt(code[1] ?? code[2] ?? "", code[1] === undefined ? 16 : 10) : undefined;
     if (point !== undefined && point > 0 && point <= 0x10ffff) return String.fromCodePoint(point);
     const known = reference.endsWith(";") ? named[reference.slice(0, -1)] : undefined;
-    if (known === undefined) throw new Error(`"&${reference}" is no character`);
+    if (known === undefined) throw new Error(`${quote(`&${reference}`)} is no character`);
     return known;
   });
 }
