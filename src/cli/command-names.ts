@@ -7,6 +7,7 @@ export const commandNames = [
   "detach",
   "info",
   "map",
+  "diff",
   "ls",
   "cat",
   "convert",

@@ -12,6 +12,7 @@ const commands: Readonly<Record<CommandName, (io: Io) => Promise<CommandUnknownO
   detach: async (io) => (await import("./commands/detach.js")).detachCommand(io),
   info: async (io) => (await import("./commands/info.js")).infoCommand(io),
   map: async (io) => (await import("./commands/map.js")).mapCommand(io),
+  diff: async (io) => (await import("./commands/diff.js")).diffCommand(io),
   ls: async (io) => (await import("./commands/ls.js")).lsCommand(io),
   cat: async (io) => (await import("./commands/cat.js")).catCommand(io),
   convert: async (io) => (await import("./commands/convert.js")).convertCommand(io),

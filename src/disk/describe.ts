@@ -4,6 +4,7 @@ import type { ImageError } from "../util/errors.js";
 import type { OpenedDisk } from "./open.js";
 import type { Finding } from "./parents.js";
 import type { Partition, PartitionTable } from "./partitions/read.js";
+import { snapshotNames } from "./snapshot-names.js";
 import type { VolumeScan } from "./volumes/volume.js";
 
 /** What `info --json` prints and `info.json` in a mount holds. Sizes and positions in bytes. */
@@ -18,7 +19,8 @@ export interface DiskDescription {
   /** Bytes that the image's files take on their file systems. */
   readonly allocated: number;
   readonly details: LayerFacts["details"];
-  readonly snapshots: readonly SnapshotFacts[];
+  /** With the disk's name in a mount, of those that can be had beside the current state. */
+  readonly snapshots: readonly (SnapshotFacts & { readonly file?: string })[];
   /** The image itself first, then what it is a difference to. */
   readonly chain: readonly {
     readonly file: string;
@@ -88,7 +90,7 @@ export function describeDisk({ layer, files = [], findings, unpacked }: Describe
     size: layer.size,
     allocated: image ? files.reduce((sum, file) => sum + file.allocated, 0) : layer.size,
     details,
-    snapshots: snapshots ?? [],
+    snapshots: layer.snapshot ? withFiles(snapshots ?? []) : (snapshots ?? []),
     chain: chain.filter(isThere).map((each) => {
       const finding = findings.get(each);
       return { file: each.name, format: each.format, size: each.size, ...(finding && { found: wordsOf(finding) }) };
@@ -120,6 +122,11 @@ export function describeDisk({ layer, files = [], findings, unpacked }: Describe
       ...failures,
     ],
   };
+}
+
+function withFiles(snapshots: readonly SnapshotFacts[]): DiskDescription["snapshots"] {
+  const names = snapshotNames(snapshots);
+  return snapshots.map((each, index) => ({ ...each, file: `snapshots/${names[index] ?? ""}/disk.raw` }));
 }
 
 /** False for what stands for a parent that could not be had. */

@@ -45,6 +45,11 @@ export interface Layer {
   map(offset: number, length: number): Extent;
   facts(): LayerFacts;
   /**
+   * The state at an internal snapshot, by its index in `facts().snapshots`. Over the same files and parents: closing it closes nothing, and it is of no use once
+   * this layer is closed. Throws an `ImageError` if that snapshot cannot be opened. Absent where there are none beside the current state.
+   */
+  snapshot?(index: number): Layer;
+  /**
    * Compares what this image says of itself beyond what reading it needs: counts, copies, checksums, places that are taken twice. Tells of damage and throws
    * none. Absent where there is nothing to compare.
    */
@@ -78,8 +83,8 @@ export interface SnapshotFacts {
   readonly name: string;
   /** Size of the virtual disk at that time, in bytes. */
   readonly size: number;
-  /** ISO 8601, UTC. */
-  readonly created: string;
+  /** ISO 8601, UTC; absent where the format does not record it. */
+  readonly created?: string;
   /** Bytes of saved machine state, never shown as disk. */
   readonly stateSize: number;
 }

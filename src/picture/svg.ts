@@ -9,9 +9,9 @@ import { drawPlot } from "./svg-plot.js";
 import { cellLines, exactSize, fragmentationLine, headline, percent, ticks } from "./words.js";
 
 /** Units of a drawing; it may be shown at any size. */
-const WIDTH = 1000;
-const MARGIN = 16;
-const INNER = WIDTH - 2 * MARGIN;
+export const WIDTH = 1000;
+export const MARGIN = 16;
+export const INNER = WIDTH - 2 * MARGIN;
 const STRIP = 30;
 const ROW_LIMIT = 12;
 /** So many parts are drawn as they are; of more, neighbours are joined. */
@@ -57,20 +57,20 @@ export function drawSvg(picture: Picture, { prefix = "fm" }: SvgOptions = {}): s
   ].join("\n");
 }
 
-function text(x: number, y: number, words: string, className: string, anchor?: string): string {
+export function text(x: number, y: number, words: string, className: string, anchor?: string): string {
   return element("text", { x: round(x), y: round(y), class: className, "text-anchor": anchor }, escapeMarkup(words));
 }
 
-function round(value: number): number {
+export function round(value: number): number {
   return Number(value.toFixed(2));
 }
 
 /** Names may be as long as paths: their ends tell more than their starts. */
-function shorten(words: string, limit: number): string {
+export function shorten(words: string, limit: number): string {
   return words.length > limit ? `${words.slice(0, limit / 2)}…${words.slice(-limit / 2 + 1)}` : words;
 }
 
-function drawLane({ title, areas }: Lane, size: number): readonly string[] {
+export function drawLane({ title, areas }: Lane, size: number): readonly string[] {
   const boxes = areas.map((area) => {
     const { start, length, name } = area;
     const x = (start / size) * INNER;
@@ -113,7 +113,7 @@ function fillOf(kind: Kind, prefix: string): string | undefined {
   return kind === "compressed" || kind === "zero" || kind === "damaged" ? `url(#${prefix}-${kind})` : undefined;
 }
 
-function drawAxis(size: number): readonly string[] {
+export function drawAxis(size: number): readonly string[] {
   if (size === 0) return [text(0, 0, "The disk is empty.", "f")];
   return [...ticks(0, size, 8), size].flatMap((at, index, all) => {
     const x = (at / size) * INNER;

@@ -15,6 +15,7 @@ import { DISKS_LIMIT, findDisks } from "./find-disks.js";
 import { diskFile, diskSource, memoryFile, piecesFile, trackFile, windowFile } from "./flat.js";
 import { membersOf } from "./members.js";
 import { type DirectoryNode, directoryNode, type Entry, type FileNode, type FlatFile, type Node, type SymlinkNode } from "./node.js";
+import { SNAPSHOTS_SPAN, showSnapshots } from "./snapshots.js";
 
 /** An image that was opened: a file of the user's, or one in a container. */
 export type Opened = OpenedMember & { readonly sectorSize?: number | undefined; readonly files?: OpenedDisk["files"] };
@@ -53,7 +54,7 @@ const SHOWN_LIMIT = 200;
 /** Containers in containers in containers: more is a trap. */
 const DEPTH_LIMIT = 5;
 
-/** Numbers of nodes; a partition's is its number on top of `partition`, and so on. Items of a container follow from `item` on. */
+/** Numbers of nodes; a partition's is its number on top of `partition`, and so on. Items of a container follow from `item` on, snapshots stand at the end. */
 const ids = {
   root: 1,
   disk: 2,
@@ -70,6 +71,7 @@ const ids = {
   track: 8192,
   volume: 2 ** 17,
   item: 2 ** 20,
+  snapshots: SPAN - SNAPSHOTS_SPAN,
 } as const;
 
 /** Lays out what is shown of an image, and of all images in it. */
@@ -96,6 +98,12 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
     : undefined;
 
   const description = describeDisk(opened, { ...found, table, volumes, disks: inner.disks.map(describeMember), failures: inner.failures });
+  const snapshots = flat
+    ? showSnapshots(layer, description.snapshots, {
+        ...{ first: first + ids.snapshots, mode, directoryMode: searchable(mode), modified, cache },
+        ...{ sectorSize: opened.sectorSize, stored: storedBytes(opened) },
+      })
+    : undefined;
   const info = Buffer.from(`${harmlessJson(description, 2)}\n`);
   const machines = inner.disks.filter(({ member }) => member.role !== "AKI" && member.role !== "ARI" && member.role !== "CD");
   const only = flat
@@ -131,6 +139,7 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
     ...(links.ramdisk === undefined ? [] : [{ name: "ramdisk", node: link(ids.ramdisk, posix.join("files", links.ramdisk)) }]),
     ...(partitions.length > 0 ? [{ name: "partitions", node: directory(ids.partitions, partitions) }] : []),
     ...(volumeEntries.length > 0 ? [{ name: "volumes", node: directory(ids.volumes, volumeEntries) }] : []),
+    ...(snapshots ? [{ name: "snapshots", node: snapshots.root }] : []),
     ...(tracks.length > 0 ? [{ name: "tracks", node: directory(ids.tracks, tracks) }] : []),
   ]);
   const own = nodesBelow(root, first, first + ids.item);
@@ -141,7 +150,10 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
     layer,
     container,
     disks: inner.disks,
-    node: (id) => (id < ids.item ? own.get(first + id) : contents?.node(id - ids.item)),
+    node(id) {
+      if (id < ids.item) return own.get(first + id);
+      return id < ids.snapshots ? contents?.node(id - ids.item) : snapshots?.node(id - ids.snapshots);
+    },
     close() {
       for (const { shown: one } of inner.disks) one.close();
       container?.close?.();

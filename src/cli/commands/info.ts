@@ -133,7 +133,7 @@ function diskRows({ disks = [] }: DiskDescription): string[][] {
 function snapshotRows({ snapshots }: DiskDescription): string[][] {
   if (snapshots.length === 0) return [];
   const rows = snapshots.map(({ id, name, size, created, stateSize }) => {
-    return [id, created, formatSize(size), stateSize > 0 ? formatSize(stateSize) : "-", name];
+    return [id, created ?? "-", formatSize(size), stateSize > 0 ? formatSize(stateSize) : "-", name];
   });
   return [["ID", "CREATED", "DISK SIZE", "MACHINE STATE", "NAME"], ...rows];
 }

@@ -139,7 +139,7 @@ function factsOf(source: Source, descriptor: Descriptor, parts: readonly Part[],
     variant: images[0]?.variant === undefined ? "bundle of plain images" : `bundle, ${images[0].variant}`,
     details: { storages: storages.length, ...images[0]?.details },
     // The descriptor does not record when they were made.
-    snapshots: shots.filter(({ id }) => id !== current).map(({ id, name }) => ({ id, name, size, created: "", stateSize: 0 })),
+    snapshots: shots.filter(({ id }) => id !== current).map(({ id, name }) => ({ id, name, size, stateSize: 0 })),
     notes,
   };
 }

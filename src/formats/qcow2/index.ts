@@ -8,8 +8,8 @@ import { backingWish, parseNameIn } from "../qemu-names.js";
 import { auditQcow2 } from "./audit.js";
 import { type Qcow2Header, readHeader } from "./header.js";
 import { CRYPT_METHOD_POSITION, limits, MAGIC } from "./layout.js";
-import { createMap } from "./map.js";
-import { findSnapshot, readSnapshots } from "./snapshots.js";
+import { createMapper, type L1 } from "./map.js";
+import { findSnapshot, readSnapshots, snapshotAt, type Snapshot, type SnapshotList } from "./snapshots.js";
 import { qcow2Variants } from "./variants.js";
 
 export const qcow2: FormatDriver = {
@@ -23,30 +23,38 @@ export const qcow2: FormatDriver = {
   },
   open(source, opener, { snapshot, passwords = [], keys }) {
     const header = readHeader(source);
-    const state = snapshot === undefined ? undefined : findSnapshot(source, header, snapshot);
-    const size = state?.size ?? header.size;
-    const l1 = state ? { offset: state.l1TableOffset, entries: state.l1Size } : { offset: header.l1TableOffset, entries: header.l1Size };
-    checkL1(source, header, l1, state === undefined);
+    let list: SnapshotList | undefined;
+    const snapshots = () => (list ??= readSnapshots(source, header));
+    const state = snapshot === undefined ? activeState(header) : stateOf(findSnapshot(source, snapshots(), snapshot));
+    checkL1(source, header, state);
     const encryption = unlock(source, header, passwords, keys);
     const data = header.dataFile ? openDataFile(source, header.dataFile, opener) : source;
     const closeData = () => {
       if (data !== source) data.close();
     };
-    let parent: Layer | undefined;
     try {
-      const map = createMap({ source, header, data, l1, encryption });
-      encryption?.choose?.(map, size);
-      parent =
+      const mapper = createMapper({ source, header, data, encryption });
+      const map = mapper(state.l1);
+      encryption?.choose?.(map, state.size);
+      const parent =
         header.backingFile === undefined ? undefined : opener.parent(backingWish(source.name, header.backingFile, header.backingFormat));
-      return {
+      const layerOf = ({ size }: State, stateMap: Layer["map"]) => ({
         format: "qcow2",
         name: source.name,
         size,
         ...(parent && { parent }),
-        map,
+        map: stateMap,
         facts() {
-          const facts = factsOf(source, header, encryption);
-          return { ...facts, notes: [...facts.notes, ...(encryption?.notes?.(map, size) ?? [])] };
+          const facts = factsOf(header, encryption, snapshots());
+          return { ...facts, notes: [...facts.notes, ...(encryption?.notes?.(stateMap, size) ?? [])] };
+        },
+      });
+      return {
+        ...layerOf(state, map),
+        snapshot(index) {
+          const then = stateOf(snapshotAt(source, snapshots(), index));
+          checkL1(source, header, then);
+          return { ...layerOf(then, mapper(then.l1)), close: () => undefined };
         },
         audit: (audit) => auditQcow2(source, header, audit),
         close() {
@@ -61,6 +69,22 @@ export const qcow2: FormatDriver = {
     }
   },
 };
+
+/** What the disk was at one time. */
+interface State {
+  /** Bytes. */
+  readonly size: number;
+  readonly l1: L1;
+  readonly active: boolean;
+}
+
+function activeState({ size, l1TableOffset, l1Size }: Qcow2Header): State {
+  return { size, l1: { offset: l1TableOffset, entries: l1Size }, active: true };
+}
+
+function stateOf({ size, l1TableOffset, l1Size }: Snapshot): State {
+  return { size, l1: { offset: l1TableOffset, entries: l1Size }, active: false };
+}
 
 /** Throws `KEY_NEEDED` for an encrypted image that no password opens. */
 function unlock(
@@ -81,12 +105,7 @@ function openDataFile(source: Source, { name }: { readonly name: string | undefi
 }
 
 /** A snapshot's table may be smaller than its disk: what it does not reach is unallocated. The active table may not. */
-function checkL1(
-  source: Source,
-  { clusterBits, extendedL2, size }: Qcow2Header,
-  l1: { offset: number; entries: number },
-  active: boolean,
-): void {
+function checkL1(source: Source, { clusterBits, extendedL2, size }: Qcow2Header, { l1, active }: State): void {
   const fail = (message: string) => new ImageError("CORRUPT", message, { file: source.name, position: l1.offset });
   const span = 2 ** clusterBits * (2 ** clusterBits / (extendedL2 ? 16 : 8));
   const needed = Math.ceil(size / span);
@@ -95,7 +114,7 @@ function checkL1(
   if (l1.offset + l1.entries * 8 > source.size) throw fail(`the L1 table of ${l1.entries} entries leaves the file of ${source.size} bytes`);
 }
 
-function factsOf(source: Source, header: Qcow2Header, encryption: Encryption | undefined): LayerFacts {
+function factsOf(header: Qcow2Header, encryption: Encryption | undefined, { snapshots, failure }: SnapshotList): LayerFacts {
   const notes: string[] = [];
   if (header.dirty) notes.push("It was not closed properly: its refcounts may be wrong. Reading does not need them.");
   if (header.corrupt) notes.push("It is marked as corrupt by the program that wrote it.");
@@ -103,12 +122,9 @@ function factsOf(source: Source, header: Qcow2Header, encryption: Encryption | u
     notes.push("It does not tell the format of its backing file, which was found by its content.");
   }
   if (header.unknownAutoclear !== 0n) notes.push("It has autoclear features that are not known here; they do not matter for reading.");
-  let snapshots: LayerFacts["snapshots"];
-  try {
-    snapshots = readSnapshots(source, header).map(({ id, name, size, created, stateSize }) => ({ id, name, size, created, stateSize }));
-  } catch (error) {
-    if (!(error instanceof ImageError)) throw error;
-    notes.push(`Its snapshots cannot be listed: ${error.message}.`);
+  if (failure) {
+    const which = snapshots.length === 0 ? "Its snapshots" : `Its snapshots behind the first ${snapshots.length}`;
+    notes.push(`${which} cannot be listed: ${failure.message}.`);
   }
   return {
     variant: `version ${header.version}`,
@@ -124,7 +140,9 @@ function factsOf(source: Source, header: Qcow2Header, encryption: Encryption | u
       ...(header.backingFormat !== undefined && { "backing format": header.backingFormat }),
       ...(header.dataFile && { "data file": header.dataFile.name ?? "", "data file is raw": header.dataFile.raw }),
     },
-    ...(snapshots && snapshots.length > 0 && { snapshots }),
+    ...(snapshots.length > 0 && {
+      snapshots: snapshots.map(({ id, name, size, created, stateSize }) => ({ id, name, size, created, stateSize })),
+    }),
     notes,
   };
 }

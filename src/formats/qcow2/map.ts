@@ -22,13 +22,21 @@ export interface MapOptions {
   readonly header: Qcow2Header;
   /** Where plain clusters lie: the qcow2 file, or its external data file. */
   readonly data: Source;
-  readonly l1: { readonly offset: number; readonly entries: number };
   /** Of plain clusters; QEMU stores compressed ones, tables and everything else as they are. */
   readonly encryption?: Encryption | undefined;
 }
 
-/** `map` of an image with this L1 table. Throws if the L1 table itself cannot be read. */
-export function createMap({ source, header, data, l1, encryption }: MapOptions): (offset: number, length: number) => Extent {
+/** Where the L1 table of one state of the disk is. */
+export interface L1 {
+  readonly offset: number;
+  readonly entries: number;
+}
+
+/** `map` of the state of the disk that an L1 table stands for. Throws if the table itself cannot be read. */
+export type Mapper = (l1: L1) => (offset: number, length: number) => Extent;
+
+/** For all states of an image: what they share of tables and decoded clusters is in memory once. */
+export function createMapper({ source, header, data, encryption }: MapOptions): Mapper {
   const { clusterBits, extendedL2, version } = header;
   const clusterSize = 2 ** clusterBits;
   const raw = header.dataFile?.raw === true;
@@ -43,14 +51,12 @@ export function createMap({ source, header, data, l1, encryption }: MapOptions):
   /** Bytes of the disk that one slice, and one L2 table, maps. */
   const sliceSpan = (sliceBytes / entrySize) * clusterSize;
   const tableSpan = (clusterSize / entrySize) * clusterSize;
-  const l1Table = loadTable64(source, l1.offset, l1.entries);
   const loadSlice = createTableCache(SLICES_LIMIT, (position) => loadTable64(source, position, sliceBytes / 8));
   const packed = packedClusters(source, clusterBits, header.compression);
 
   const encrypted = encryption && encryptedExtents(data, encryption);
 
   const corrupt = (position: number, message: string) => new ImageError("CORRUPT", message, { file: source.name, position });
-  const isMapped = (index: number) => index < l1.entries && hostOffset(l1Table[2 * index]!, l1Table[2 * index + 1]!) !== 0;
 
   /** Clusters of an external raw file stand where the guest sees them; anything else would show other bytes than the raw file does. */
   const isShifted = (position: number, offset: number) => raw && position !== offset;
@@ -95,27 +101,31 @@ export function createMap({ source, header, data, l1, encryption }: MapOptions):
     }
   }
 
-  return (offset, length) => {
-    const l1Index = Math.floor(offset / tableSpan);
-    if (!isMapped(l1Index)) {
-      return { kind: "parent", length: runLength(offset, length, tableSpan, (index) => !isMapped(index)), offset };
-    }
-    const tableOffset = hostOffset(l1Table[2 * l1Index]!, l1Table[2 * l1Index + 1]!);
-    const slice = Math.floor((offset - l1Index * tableSpan) / sliceSpan);
-    const sliceStart = l1Index * tableSpan + slice * sliceSpan;
-    const slicePosition = tableOffset + slice * sliceBytes;
-    let table: Uint32Array;
-    try {
-      if (tableOffset % clusterSize !== 0)
-        throw corrupt(l1.offset + 8 * l1Index, `the L2 table at ${hex(tableOffset)} is not aligned to a cluster`);
-      table = loadSlice(slicePosition);
-    } catch (error) {
-      return {
-        kind: "damaged",
-        length: Math.min(length, sliceStart + sliceSpan - offset),
-        error: tableError(source, "L2 table", slicePosition, error),
-      };
-    }
-    return mapUnit(table, slicePosition, sliceStart, offset, length);
+  return (l1) => {
+    const l1Table = loadTable64(source, l1.offset, l1.entries);
+    const isMapped = (index: number) => index < l1.entries && hostOffset(l1Table[2 * index]!, l1Table[2 * index + 1]!) !== 0;
+    return (offset, length) => {
+      const l1Index = Math.floor(offset / tableSpan);
+      if (!isMapped(l1Index)) {
+        return { kind: "parent", length: runLength(offset, length, tableSpan, (index) => !isMapped(index)), offset };
+      }
+      const tableOffset = hostOffset(l1Table[2 * l1Index]!, l1Table[2 * l1Index + 1]!);
+      const slice = Math.floor((offset - l1Index * tableSpan) / sliceSpan);
+      const sliceStart = l1Index * tableSpan + slice * sliceSpan;
+      const slicePosition = tableOffset + slice * sliceBytes;
+      let table: Uint32Array;
+      try {
+        if (tableOffset % clusterSize !== 0)
+          throw corrupt(l1.offset + 8 * l1Index, `the L2 table at ${hex(tableOffset)} is not aligned to a cluster`);
+        table = loadSlice(slicePosition);
+      } catch (error) {
+        return {
+          kind: "damaged",
+          length: Math.min(length, sliceStart + sliceSpan - offset),
+          error: tableError(source, "L2 table", slicePosition, error),
+        };
+      }
+      return mapUnit(table, slicePosition, sliceStart, offset, length);
+    };
   };
 }
