@@ -34,7 +34,8 @@ export function createProgressBar({ err, errTerminal, columns }: Io, what: strin
       const seconds = (now - started) / 1000;
       const left = part > 0 ? Math.ceil((seconds / part) * (1 - part)) : 0;
       const bar = "#".repeat(Math.round(part * BAR_WIDTH)).padEnd(BAR_WIDTH, "-");
-      const line = `${what} ${printable(basename(current))} [${bar}] ${Math.floor(part * 100)} % ${formatSize(Math.round(done / seconds))}/s, ${left} s left`;
+      const about = `${what} ${printable(basename(current))}`.trimStart();
+      const line = `${about} [${bar}] ${Math.floor(part * 100)} % ${formatSize(Math.round(done / seconds))}/s, ${formatTime(left)} left`;
       err(`\r\x1b[K${line.slice(0, Math.max(20, columns - 1))}`);
     },
     end() {
@@ -42,4 +43,11 @@ export function createProgressBar({ err, errTerminal, columns }: Io, what: strin
       isThere = false;
     },
   };
+}
+
+/** `40 s`, `5 min 3 s`, `2 h 10 min`. */
+function formatTime(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -3,16 +3,9 @@ import { copyRange } from "../native/copying.js";
 import { isHole } from "../tree/flat.js";
 import type { FlatFile } from "../tree/node.js";
 import { ImageError, systemCode } from "../util/errors.js";
+import type { Lost } from "./plan.js";
 
-/** A range that could not be read. */
-export interface Lost {
-  /** Bytes of the disk. */
-  readonly start: number;
-  readonly length: number;
-  readonly error: Error;
-}
-
-/** The target differs from the disk. */
+/** The target differs from what was copied. */
 export class Difference extends Error {
   readonly position: number;
 
@@ -30,14 +23,16 @@ const BLOCK = 4096;
 /** Copies ranges of `file` to the same place in the file `target`. `dense`: zeros are written as well. What cannot be read is told to `lose`, which may throw. */
 export function createCopier(file: FlatFile, target: number, dense: boolean, lose: (lost: Lost) => void) {
   const buffer = Buffer.allocUnsafeSlow(PIECE);
-  let inKernel = true;
+  /** Files from which the kernel does not copy to this one. */
+  const strange = new Set<number>();
 
-  /** As much of a plain run as the kernel copies. */
+  /** As much of a plain run as the kernel copies, in bytes. */
   function copyPlain(fd: number, from: number, at: number, length: number): number {
     let done = 0;
-    while (inKernel && done < length) {
-      const copied = copyRange(fd, from + done, target, at + done, length - done);
-      if (copied < 0) inKernel = false;
+    while (done < length && !strange.has(fd)) {
+      const copied = copyInKernel(fd, from + done, target, at + done, length - done);
+      if (copied < 0) strange.add(fd);
+      // At the source's end, or where it is bad: reading tells what it is.
       if (copied <= 0) break;
       done += copied;
     }
@@ -47,30 +42,29 @@ export function createCopier(file: FlatFile, target: number, dense: boolean, los
   /** Reads a piece and writes what is not zeros. */
   function copyPiece(at: number, length: number): void {
     const piece = buffer.subarray(0, length);
-    try {
-      file.read(piece, at);
-    } catch (error) {
-      if (!(error instanceof ImageError) && systemCode(error) === undefined) throw error;
-      copyAround(at, length);
-      return;
-    }
-    writeData(target, piece, at, dense);
+    if (failureOf(() => file.read(piece, at))) copyAround(at, length);
+    else writeData(target, piece, at, dense);
   }
 
   /** The same in the smallest steps, so that no more is lost than has to be. */
   function copyAround(at: number, length: number): void {
     for (let done = 0; done < length; ) {
-      const step = Math.min(BLOCK - ((at + done) % BLOCK), length - done);
+      const start = at + done;
+      const { extent } = file.locate(start, length - done);
+      // What is packed is decoded as a whole, or not at all.
+      const step = extent.kind === "data" ? Math.min(BLOCK - (start % BLOCK), extent.length) : extent.length;
       const block = buffer.subarray(0, step);
-      try {
-        file.read(block, at + done);
-        writeData(target, block, at + done, dense);
-      } catch (error) {
-        if (!(error instanceof ImageError) && (systemCode(error) === undefined || isOfWriting(error))) throw error;
-        lose({ start: at + done, length: step, error: error as Error });
-      }
+      const error = failureOf(() => file.read(block, start));
+      if (error) giveUp(start, step, error);
+      else writeData(target, block, start, dense);
       done += step;
     }
+  }
+
+  function giveUp(start: number, length: number, error: Error): void {
+    lose({ start, length, error });
+    // What a device holds there must not stay.
+    if (dense) writeZeros(target, start, length);
   }
 
   return (start: number, length: number): void => {
@@ -82,33 +76,29 @@ export function createCopier(file: FlatFile, target: number, dense: boolean, los
         if (dense) writeZeros(target, at, extent.length);
         at += extent.length;
       } else if (extent.kind === "damaged") {
-        lose({ start: at, length: extent.length, error: extent.error });
+        giveUp(at, extent.length, extent.error);
         at += extent.length;
       } else {
         const plain = extent.kind === "data" ? extent.source.file : undefined;
+        const until = plain ? at + extent.length : end;
         if (plain && extent.kind === "data") at += copyPlain(plain.fd, plain.offset + extent.position, at, extent.length);
-        if (plain && inKernel) continue;
-        const rest = Math.min(PIECE - (at % PIECE), end - at);
-        copyPiece(at, plain ? Math.min(rest, extent.length) : rest);
-        at += plain ? Math.min(rest, extent.length) : rest;
+        if (at === until) continue;
+        const size = Math.min(PIECE - (at % PIECE), until - at);
+        copyPiece(at, size);
+        at += size;
       }
     }
   };
 }
 
 /** Compares ranges of `file` with the same ones in the file `target`; throws a `Difference` at the first byte that is another. */
-export function createComparer(file: FlatFile, target: number, lose: (lost: Lost) => void) {
+export function createComparer(file: FlatFile, target: number) {
   const expected = Buffer.allocUnsafeSlow(PIECE);
   const found = Buffer.allocUnsafeSlow(PIECE);
   return (start: number, length: number): void => {
     for (let at = start; at < start + length; at += PIECE) {
       const size = Math.min(PIECE, start + length - at);
-      try {
-        file.read(expected.subarray(0, size), at);
-      } catch (error) {
-        lose({ start: at, length: size, error: error as Error });
-        continue;
-      }
+      file.read(expected.subarray(0, size), at);
       for (let done = 0; done < size; ) {
         const count = readSync(target, found, done, size - done, at + done);
         if (count === 0) throw new Difference(at + done);
@@ -118,6 +108,27 @@ export function createComparer(file: FlatFile, target: number, lose: (lost: Lost
       throw new Difference(at + expected.subarray(0, size).findIndex((byte, index) => byte !== found[index]));
     }
   };
+}
+
+/** What `copyRange` gives; 0 as well where the storage fails, whichever of the two. */
+function copyInKernel(...range: Parameters<typeof copyRange>): number {
+  try {
+    return copyRange(...range);
+  } catch (error) {
+    if (systemCode(error) === "EIO") return 0;
+    throw error;
+  }
+}
+
+/** Why something cannot be read. Anything else it fails with is thrown. */
+function failureOf(read: () => void): Error | undefined {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ImageError || (error instanceof Error && systemCode(error) !== undefined)) return error;
+    throw error;
+  }
 }
 
 /** Writes what is not zeros, in whole blocks of the file. */
@@ -150,8 +161,4 @@ function writeZeros(target: number, start: number, length: number): void {
 
 function writeAll(target: number, data: Uint8Array, at: number): void {
   for (let done = 0; done < data.length; ) done += writeSync(target, data, done, data.length - done, at + done);
-}
-
-function isOfWriting(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error && (error.syscall === "write" || error.syscall === "pwrite");
 }

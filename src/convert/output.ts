@@ -2,20 +2,23 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
+  lstatSync,
   openSync,
-  readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statfsSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { binding } from "../native/binding.js";
 import type { OpenedFile } from "../source/file.js";
 import { reasonOf, systemCode, UserError } from "../util/errors.js";
 import { formatSize } from "../util/size.js";
+import { type Progressed, readJournal, writeJournal } from "./journal.js";
+import { isOwn } from "./own.js";
 import type { Target } from "./plan.js";
 
 export interface OutputWish {
@@ -34,28 +37,35 @@ export interface OutputWish {
 
 /** What is written: under another name until it is whole. */
 export interface Output extends Target {
-  /** Pieces that an earlier run has done. */
-  readonly done: number;
+  /** How far an earlier run was. */
+  readonly earlier: Progressed | undefined;
+  /** Forgets what an earlier run has written. */
+  empty(): void;
+  /** Bytes that its file system has left; undefined for a device. */
+  room(): number | undefined;
   /** Remembers how far it is. */
-  note(done: number): void;
-  /** It is whole. */
+  note(progressed: Progressed): void;
+  /** It is whole, and on the disk. */
   finish(): void;
-  /** It was stopped. What is left is only for a later run. */
-  abandon(): void;
+  /** It was stopped. `worthless`: nothing is left for a later run, either. */
+  abandon(worthless: boolean): void;
 }
-
-const PARTIAL = ".partial";
 
 /** Opens what is to be written. Throws a `UserError` if it cannot be. */
 export function openOutput(wish: OutputWish): Output {
-  const { path, files } = wish;
-  const there = statSync(path, { throwIfNoEntry: false });
-  const own = there && files.find(({ fd }) => isSame(fstatSync(fd), there));
-  if (own) throw new UserError(`${path}: this is a file of the image, which is never written to`, "Choose another name.");
-  if (there?.isBlockDevice()) return openDevice(wish);
-  if (there && !there.isFile()) throw new UserError(`${path}: it is neither a file nor a block device`, "Choose another name.");
-  if (there && !wish.force) throw new UserError(`${path}: there is such a file already`, "--force writes a new one in its place.");
-  return openFile(wish);
+  const there = statSync(wish.path, { throwIfNoEntry: false });
+  if (!there) {
+    if (lstatSync(wish.path, { throwIfNoEntry: false }))
+      throw new UserError(`${wish.path}: it is a link that leads nowhere`, "Choose another name.");
+    return openFile(wish);
+  }
+  refuseOwn(wish.path, wish.files);
+  // What a link leads to is written, and the link stays.
+  const path = realpathSync(wish.path);
+  if (there.isBlockDevice()) return openDevice({ ...wish, path });
+  if (!there.isFile()) throw new UserError(`${wish.path}: it is neither a file nor a block device`, "Choose another name.");
+  if (!wish.force) throw new UserError(`${wish.path}: there is such a file already`, "--force writes a new one in its place.");
+  return openFile({ ...wish, path });
 }
 
 function openDevice({ path, size, force, resume }: OutputWish): Output {
@@ -67,55 +77,112 @@ function openDevice({ path, size, force, resume }: OutputWish): Output {
     closeSync(fd);
     throw new UserError(`${path}: it has ${formatSize(room)}, the disk ${formatSize(size)}`);
   }
-  return { fd, blockSize: 512, dense: true, done: 0, note: () => undefined, finish: () => closeSync(fd), abandon: () => closeSync(fd) };
+  const nothing = () => undefined;
+  const close = () => closeSync(fd);
+  return {
+    fd,
+    blockSize: 512,
+    dense: true,
+    earlier: undefined,
+    empty: nothing,
+    room: nothing,
+    note: nothing,
+    finish: close,
+    abandon: close,
+  };
 }
 
-function openFile({ path, size, resume, key }: OutputWish): Output {
-  const partial = join(dirname(path), `${basename(path)}${PARTIAL}`);
+function openFile({ path, size, force, resume, key, files }: OutputWish): Output {
+  const partial = `${path}.partial`;
   const journal = `${partial}.json`;
-  const done = resume ? readJournal(journal, partial, key) : 0;
-  if (done === 0) {
-    rmSync(partial, { force: true });
-    rmSync(journal, { force: true });
-  }
-  const fd = open(partial, done > 0 ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
+  const earlier = resume ? readJournal(journal, key) : undefined;
+  for (const name of [partial, journal]) refuseOwn(name, files);
+  const goesOn = makeWay({ partial, journal, force, resume, earlier });
+  const fd = open(partial, goesOn ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) closeSync(fd);
+    isOpen = false;
+  };
+  /** Another run may have taken the name since. */
+  const isStillThere = () => {
+    const named = lstatSync(partial, { throwIfNoEntry: false });
+    const own = fstatSync(fd);
+    return named?.ino === own.ino && named.dev === own.dev;
+  };
   const discard = () => {
+    if (!isStillThere()) return;
     rmSync(partial, { force: true });
     rmSync(journal, { force: true });
   };
-  try {
+  const empty = () => {
+    ftruncateSync(fd, 0);
     ftruncateSync(fd, size);
+  };
+  try {
+    if (!fstatSync(fd).isFile()) throw new UserError(`${partial}: it is no regular file`);
+    if (!goesOn) empty();
+    if (resume && !goesOn) writeJournal(journal, key, { plan: "", done: 0, lost: [] });
   } catch (error) {
-    closeSync(fd);
-    discard();
+    if (!goesOn) discard();
+    close();
+    if (error instanceof UserError) throw error;
     throw new UserError(`${path}: a file of ${formatSize(size)} cannot be made there: ${reasonOf(error)}`, undefined, error);
   }
   return {
-    ...{ fd, done, blockSize: statfsSync(partial).bsize, dense: false },
-    note(pieces) {
-      if (resume) writeFileSync(journal, JSON.stringify({ key, done: pieces }));
+    ...{ fd, blockSize: statfsSync(partial).bsize, dense: false, earlier: goesOn ? earlier : undefined, empty },
+    room() {
+      const { bavail, bsize } = statfsSync(partial);
+      return bavail * bsize;
+    },
+    note(progressed) {
+      if (resume && isStillThere()) writeJournal(journal, key, progressed);
     },
     finish() {
-      closeSync(fd);
+      if (!isStillThere()) throw new UserError(`${partial}: something else has taken its place, such as another run`);
+      if (!force && lstatSync(path, { throwIfNoEntry: false })) throw new UserError(`${path}: there is such a file by now`);
       renameSync(partial, path);
       rmSync(journal, { force: true });
+      close();
+      syncFolder(dirname(path));
     },
-    abandon() {
-      closeSync(fd);
-      if (!resume) discard();
+    abandon(worthless) {
+      if (worthless || !resume) discard();
+      close();
     },
   };
 }
 
-/** How many pieces were done when the same image was converted to the same file before. */
-function readJournal(journal: string, partial: string, key: string): number {
-  try {
-    const kept = JSON.parse(readFileSync(journal, "utf8")) as { key?: unknown; done?: unknown };
-    if (kept.key === key && typeof kept.done === "number" && statSync(partial).isFile()) return kept.done;
-  } catch {
-    // From the start.
+/** Whether what an earlier run has left is gone on with; otherwise there is none afterwards. */
+function makeWay({
+  partial,
+  journal,
+  force,
+  resume,
+  earlier,
+}: { readonly partial: string; readonly journal: string; readonly earlier: Progressed | undefined } & Pick<
+  OutputWish,
+  "force" | "resume"
+>): boolean {
+  const there = lstatSync(partial, { throwIfNoEntry: false });
+  if (there?.isFile() && earlier) return true;
+  if (there && !force) {
+    const why = resume
+      ? "it is not what the same command has left of the same image"
+      : "a run that did not end may have left it, or be under way still";
+    const goOn = resume ? "" : ", --resume goes on with what a run with --resume has left";
+    throw new UserError(`${partial}: there is such a file already: ${why}`, `--force begins anew${goOn}.`);
   }
-  return 0;
+  rmSync(partial, { force: true });
+  rmSync(journal, { force: true });
+  return false;
+}
+
+function refuseOwn(path: string, files: readonly OpenedFile[]): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (!there || !isOwn(there, files)) return;
+  const what = there.isBlockDevice() ? "this device is, or stands on," : "this is";
+  throw new UserError(`${path}: ${what} a file of the image, which is never written to`, "Choose another name.");
 }
 
 function open(path: string, flags: number): number {
@@ -127,6 +194,16 @@ function open(path: string, flags: number): number {
   }
 }
 
-function isSame(a: { readonly dev: number; readonly ino: number }, b: { readonly dev: number; readonly ino: number }): boolean {
-  return a.dev === b.dev && a.ino === b.ino;
+/** A name lasts when its folder is on the disk. Not every file system can be told to. */
+function syncFolder(folder: string): void {
+  try {
+    const fd = openSync(folder, "r");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // The content is there; at worst it keeps its other name.
+  }
 }

@@ -1,18 +1,17 @@
 import { setImmediate } from "node:timers/promises";
+import { binding } from "../native/binding.js";
 import { cloneRange } from "../native/copying.js";
 import type { Source } from "../source/source.js";
 import { isHole } from "../tree/flat.js";
 import type { FlatFile } from "../tree/node.js";
-
-/** What is left to be copied: start and length of each piece, in bytes of the disk, in order. Shared with the threads that copy. */
-export type Segments = Float64Array<SharedArrayBuffer>;
+import { firstEndingAfter, type Range } from "../tree/ranges.js";
+import type { Located } from "../disk/read.js";
+import { createSegments, type Segments } from "./segments.js";
 
 export interface Plan {
   readonly segments: Segments;
   /** Bytes of all of them. */
   readonly size: number;
-  /** Bytes that the target shares with the image already. */
-  readonly cloned: number;
 }
 
 export interface Target {
@@ -23,85 +22,101 @@ export interface Target {
   readonly dense: boolean;
 }
 
-/** Bytes that one thread copies at a time; pieces begin and end at multiples of it, so that compressed blocks are not cut. */
-const SEGMENT = 4 * 2 ** 20;
+/** A range that could not be read. */
+export interface Lost {
+  /** Bytes of the file that is copied. */
+  readonly start: number;
+  readonly length: number;
+  readonly error: Error;
+}
+
 /** Milliseconds that a signal waits at most. */
 const TURN = 20;
 
-/** Shares with `target` what the file systems let it share, and tells what is left. Returns undefined if it was stopped. */
-export async function clonePlainly(file: FlatFile, target: Target, stopped: () => boolean): Promise<Plan | undefined> {
+/** Shares with `target` what the file systems let it share, and tells what is left. What is known to be damaged is told to `lose`, which may throw. */
+export async function planCopy(
+  file: FlatFile,
+  target: Target,
+  lose: (lost: Lost) => void,
+  signal: AbortSignal,
+): Promise<Plan & { readonly cloned: number }> {
   const left = createSegments();
-  const clones = createCloner(target);
+  const cloner = createCloner(target);
+  await walk(file, signal, (at, located) => {
+    const { extent } = located;
+    if (extent.kind === "damaged") lose({ start: at, length: extent.length, error: extent.error });
+    // What a device holds there must not stay.
+    if (target.dense || (extent.kind !== "damaged" && !isHole(located))) {
+      const done = extent.kind === "data" ? cloner.clone(extent.source, extent.position, at, extent.length) : 0;
+      left.add(at + done, extent.length - done);
+    }
+  });
+  return { ...left.end(), cloned: cloner.bytes() };
+}
+
+/** What has to be compared: all but the ranges in `lost`, and holes in both. */
+export async function planComparison(file: FlatFile, target: Target, lost: readonly Range[], signal: AbortSignal): Promise<Plan> {
+  const pieces = createSegments();
+  const addKept = (start: number, end: number) => {
+    let from = start;
+    for (let index = firstEndingAfter(lost, start); from < end; index += 1) {
+      const range = lost[index];
+      const until = Math.min(end, range?.start ?? end);
+      if (until > from) pieces.add(from, until - from);
+      from = Math.max(from, range ? range.end : end);
+    }
+  };
+  await walk(file, signal, (at, located) => {
+    const end = at + located.extent.length;
+    if (!isHole(located) || target.dense || !binding) addKept(at, end);
+    else for (const { start, end: until } of dataIn(target.fd, at, end)) addKept(start, until);
+  });
+  return pieces.end();
+}
+
+/** Where the file `fd` stores something between `start` and `end`. */
+function* dataIn(fd: number, start: number, end: number): Generator<Range> {
+  for (let at = start; binding && at < end; ) {
+    const data = binding.seekData(fd, at);
+    if (data < 0 || data >= end) return;
+    at = Math.min(end, binding.seekHole(fd, data));
+    if (at <= data) return;
+    yield { start: data, end: at };
+  }
+}
+
+async function walk(file: FlatFile, signal: AbortSignal, visit: (at: number, located: Located) => void): Promise<void> {
   let since = performance.now();
   for (let at = 0; at < file.size; ) {
     const located = file.locate(at, file.size - at);
-    const { extent } = located;
-    if (!isHole(located) || target.dense) {
-      const done = extent.kind === "data" ? clones.clone(extent.source, extent.position, at, extent.length) : 0;
-      left.add(at + done, extent.length - done);
-    }
-    at += extent.length;
+    visit(at, located);
+    at += located.extent.length;
     if (performance.now() - since < TURN) continue;
     await setImmediate();
-    if (stopped()) return undefined;
+    signal.throwIfAborted();
     since = performance.now();
   }
-  return { ...left.end(), cloned: clones.bytes() };
+  signal.throwIfAborted();
 }
 
 function createCloner({ fd, blockSize, dense }: Target) {
-  let possible = !dense;
+  /** Files that cannot share: of other file systems, or of ones that never do. */
+  const strange = new Set<number>();
   let bytes = 0;
   return {
     bytes: () => bytes,
     /** How many bytes from the start of the run are shared now. */
     clone({ file }: Source, position: number, at: number, length: number): number {
-      if (!possible || !file) return 0;
+      if (dense || !file || strange.has(file.fd)) return 0;
       const from = file.offset + position;
       const whole = length - (length % blockSize);
       if (from % blockSize !== 0 || at % blockSize !== 0 || whole === 0) return 0;
       if (!cloneRange(file.fd, from, fd, at, whole)) {
-        // It is the same for all: other file systems, or ones that do not share.
-        possible = false;
+        strange.add(file.fd);
         return 0;
       }
       bytes += whole;
       return whole;
-    },
-  };
-}
-
-/** Collects pieces: those that follow each other become one, and each is cut where a thread's turn ends. */
-function createSegments() {
-  let numbers = new Float64Array(1024);
-  let count = 0;
-  let size = 0;
-  const push = (start: number, length: number) => {
-    if (2 * count === numbers.length) {
-      const more = new Float64Array(2 * numbers.length);
-      more.set(numbers);
-      numbers = more;
-    }
-    numbers[2 * count] = start;
-    numbers[2 * count + 1] = length;
-    count += 1;
-  };
-  return {
-    add(start: number, length: number): void {
-      size += length;
-      for (let at = start; at < start + length; ) {
-        const end = Math.min(start + length, at - (at % SEGMENT) + SEGMENT);
-        const last = 2 * (count - 1);
-        const follows = count > 0 && (numbers[last] ?? 0) + (numbers[last + 1] ?? 0) === at && at % SEGMENT !== 0;
-        if (follows) numbers[last + 1] = end - (numbers[last] ?? 0);
-        else push(at, end - at);
-        at = end;
-      }
-    },
-    end(): Pick<Plan, "segments" | "size"> {
-      const segments: Segments = new Float64Array(new SharedArrayBuffer(16 * count));
-      segments.set(numbers.subarray(0, 2 * count));
-      return { segments, size };
     },
   };
 }

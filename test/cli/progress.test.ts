@@ -28,6 +28,20 @@ describe("progress", () => {
     expect(lines.at(-1)).toBe("");
   });
 
+  test.each([
+    [1000, "1 min 39 s"],
+    [100_000, "2 h 46 min"],
+  ])("what takes long is told in minutes and hours: %d s", (seconds, left) => {
+    let text = "";
+    const bar = createProgressBar({ ...fakeIo(), errTerminal: true, columns: 200, err: (part: string) => void (text += part) }, "");
+    bar.step({ file: "converting disk.raw", done: 0, size: seconds * 2 ** 20 });
+    const passed = seconds === 1000 ? 901 : 90_010;
+    vi.advanceTimersByTime(passed * 1000);
+    bar.step({ file: "converting disk.raw", done: passed * 2 ** 20, size: seconds * 2 ** 20 });
+    expect(text).toMatch(/^\r.{3}converting disk\.raw \[/);
+    expect(text).toContain(`1 MiB/s, ${left} left`);
+  });
+
   test("says nothing of what is quick, or to a program", () => {
     expect(run(true, 0.9)).toBe("");
     expect(run(false, 4)).toBe("");

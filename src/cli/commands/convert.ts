@@ -1,9 +1,10 @@
+import { fstatSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import { convert } from "../../convert/convert.js";
-import type { Lost } from "../../convert/copy.js";
+import type { LostRange } from "../../convert/journal.js";
+import { isOwn } from "../../convert/own.js";
 import { openView, type ViewRequest } from "../../tree/view.js";
-import { explain } from "../../util/explain.js";
 import { UserError } from "../../util/errors.js";
 import { formatSize } from "../../util/size.js";
 import { printable, quote } from "../../util/text.js";
@@ -44,8 +45,11 @@ export function convertCommand(io: Io) {
         const { node, path: found } = findNode(view.tree, path);
         if (node.kind !== "file") throw new UserError(`${quote(path)} is no file of the view: it is a ${node.kind}`);
         if (out === "-") {
+          refuseForOutput({ "--resume": resume, "--verify": verify, "--keep-going": keepGoing });
           if (io.terminal && !force)
             throw new UserError("standard output is a terminal", "Redirect it to a file or another program, or add --force.");
+          if (isOwn(fstatSync(1), view.disk.files))
+            throw new UserError("standard output is a file of the image, which is never written to");
           writeRange(io, { image, name: printable(found), file: node.file }, 0, node.file.size);
           return;
         }
@@ -53,11 +57,15 @@ export function convertCommand(io: Io) {
         const stopping = stopOnSignals();
         try {
           const { cloned, copied, lost } = await convert({
-            ...{ view, request, node, out, force, resume, verify, keepGoing, signal: stopping.signal },
+            ...{ view, request, node, name: printable(found), out, force, resume, verify, keepGoing, signal: stopping.signal },
+            warn: (line) => {
+              progress.end();
+              io.err(`flatmount: ${printable(line)}\n`);
+            },
             progress: (what, done, size) => progress.step({ file: `${what} ${basename(image)}`, done, size }),
           });
           progress.end();
-          for (const line of linesOf(image, lost)) io.err(`${printable(line)}\n`);
+          for (const line of linesOf(image, found, lost)) io.err(`${printable(line)}\n`);
           if (lost.length > 0) process.exitCode = 1;
           const shared = cloned > 0 ? `, ${formatSize(cloned)} of it shared with the image` : "";
           if (io.terminal)
@@ -66,7 +74,7 @@ export function convertCommand(io: Io) {
             );
         } catch (error) {
           progress.end();
-          if (!stopping.signal.aborted) throw error;
+          if (!stopping.signal.aborted || error !== stopping.signal.reason) throw error;
           process.exitCode = 130;
         } finally {
           stopping.end();
@@ -82,7 +90,7 @@ const CACHE_LIMIT = 8 * 2 ** 20;
 const LINES_LIMIT = 20;
 
 const help = `
-OUT has its name only when it is whole and on the disk; until then it is OUT.partial. What cannot be read is never replaced by zeros: the command
+OUT has its name only when it is whole and on the disk; until then it is OUT.partial. Stopped, it leaves nothing, or with --resume what is done. What cannot be read is never replaced by zeros: the command
 fails, or with --keep-going tells which ranges are holes now, and ends with status 1.
 
 Examples:
@@ -91,9 +99,16 @@ Examples:
   flatmount convert disk.vhdx - | ssh host 'cat > /dev/vg/disk'
 `;
 
-function linesOf(image: string, lost: readonly Lost[]): string[] {
-  const lines = lost.slice(0, LINES_LIMIT).map(({ start, length, error }) => {
-    return `flatmount: ${image}: bytes ${start} to ${start + length - 1} of the disk are lost: ${explain(error)}`;
+function refuseForOutput(options: Readonly<Record<string, boolean>>): void {
+  for (const [name, given] of Object.entries(options)) {
+    if (given)
+      throw new UserError(`${name} is for files: what is written to standard output cannot be read or left out`, `Leave ${name} out.`);
+  }
+}
+
+function linesOf(image: string, name: string, lost: readonly LostRange[]): string[] {
+  const lines = lost.slice(0, LINES_LIMIT).map(({ start, end, reason }) => {
+    return `flatmount: ${image}: bytes ${start} to ${end - 1} of ${name} are lost: ${reason}`;
   });
   return lost.length > LINES_LIMIT ? [...lines, `flatmount: ${image}: ${lost.length - LINES_LIMIT} more ranges are lost`] : lines;
 }
