@@ -64,8 +64,21 @@ function container({ space, root: rootAddress, facts, notes }: OpenedVolume): Co
   }
 
   /** One whose entry cannot be read is there all the same, and fails when it is used: a size of 0 would be a lie nobody notices. */
-  function lostItem(icb: Address, isDirectory: boolean): Item {
-    return { id: idOf(icb, isDirectory ? lost.directory : lost.file), kind: isDirectory ? "directory" : "file", size: space.blockSize };
+  function lostItem(address: Address, isDirectory: boolean): Item {
+    // Every number is one that leads here again.
+    const icb = address.partition < space.partitions.length ? address : nowhere;
+    if (isDirectory) return { id: idOf(icb, lost.directory), kind: "directory", size: space.blockSize };
+    return { id: idOf(icb, lost.file), kind: "file", size: sizeOfLost(icb) };
+  }
+
+  /** A link that leads nowhere is a file of what it holds. */
+  function sizeOfLost(icb: Address): number {
+    try {
+      return readEntry(icb).size;
+    } catch (error) {
+      if (error instanceof ImageError) return space.blockSize;
+      throw error;
+    }
   }
 
   function readOrLost({ icb, isDirectory }: Pick<Identifier, "icb" | "isDirectory">): Read {
@@ -141,9 +154,11 @@ function container({ space, root: rootAddress, facts, notes }: OpenedVolume): Co
     }
   }
 
+  const root = read(rootAddress).item;
+  if (root.kind !== "directory") throw damagedUdf(space, `the root directory, in ${blockName(rootAddress)}, is a ${root.kind}`);
   return {
     format: "udf",
-    root: read(rootAddress).item,
+    root,
     item(id) {
       if (id < 1 || partitionOf(id) >= space.partitions.length) return undefined;
       if (!isLost(id)) {
@@ -207,6 +222,9 @@ function isSame(a: Address, b: Address): boolean {
 
 /** Of what has no entry that can be read: what its name says that it is. */
 const lost = { file: 1, directory: 2 } as const;
+
+/** Stands for places in partitions that the volume does not have: no partition is that long. */
+const nowhere: Address = { partition: 0, block: 0xffffffff };
 
 // An id is the logical address of what it stands for, so names of the same file have the same, with two bits of `lost`, and at least 1.
 const idOf = ({ partition, block }: Address, flags = 0): number => (partition * 2 ** 32 + block) * 4 + flags + 1;

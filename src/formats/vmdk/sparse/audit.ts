@@ -60,7 +60,14 @@ function auditTables(source: Source, header: HostedHeader, position: number, aud
         const entries = Math.min(tableEntries, grains - index * tableEntries);
         return loadTable32(source, (directory[index] ?? 0) * SECTOR, entries, "little");
       });
-      return { directory, table: (index) => attempt(() => load(index)) };
+      // Each is asked for once for every grain in it: that it cannot be had is found out once.
+      const lost = new Uint8Array(count);
+      const table = (index: number): Uint32Array | undefined => {
+        const found = lost[index] === 1 ? undefined : attempt(() => load(index));
+        if (!found) lost[index] = 1;
+        return found;
+      };
+      return { directory, table };
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       const message = `the ${what}, ${count * 4} bytes at ${hex(at)}, leaves the file`;
