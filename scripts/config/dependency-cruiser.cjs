@@ -66,7 +66,7 @@ module.exports = {
       comment: "A package that users would not have.",
       severity: "error",
       from: { path: "^src/" },
-      to: { dependencyTypes: ["npm-no-pkg", "npm-dev", "npm-unknown", "unknown"], dependencyTypesNot: ["type-only"] },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "unknown"], dependencyTypesNot: ["type-only"] },
     },
     { name: "not-found", comment: "An import leads nowhere.", severity: "error", from: {}, to: { couldNotResolve: true } },
   ],

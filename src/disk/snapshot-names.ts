@@ -4,9 +4,8 @@ import type { SnapshotFacts } from "../formats/driver.js";
 const NAME_LIMIT = 255;
 
 /**
- * What the directories of snapshots are called, in the order of the list. A snapshot's name, or its id where it has none. `/`, control characters and those that
- * steer a terminal become `_`, as does what stands before `.` and `..`; what is longer than 255 bytes is cut between two characters. Of several that are the same,
- * the second gets `~2`, and so on.
+ * What the directories of snapshots are called, in the order of the list: by name, or by id where there is no name. `/` and what steers a terminal become `_`;
+ * `.`, `..` and nothing get one in front; what is longer than 255 bytes is cut between two characters. Of several that are the same, the second gets `~2`, and so on.
  */
 export function snapshotNames(list: readonly Pick<SnapshotFacts, "id" | "name">[]): readonly string[] {
   const taken = new Set<string>();

@@ -191,7 +191,7 @@ describe("by the tables", () => {
     ]);
   });
 
-  test("a million ranges take no memory, and the first comes at once", () => {
+  test("a million ranges take no memory", () => {
     const count = 2 ** 20;
     const striped = (even: Extent["kind"]): Layer => ({
       ...layerOf("striped", []),

@@ -1,6 +1,6 @@
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { fileSource, openFile } from "../../src/source/file.js";
 import type { Source } from "../../src/source/source.js";
 import { memoryFile } from "../../src/tree/flat.js";

@@ -1,5 +1,5 @@
 // Mounts that go away by themselves: after a time without use, and when their daemon is killed.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,8 +10,9 @@ import { requireProgram } from "../support/qemu.js";
 import { sampleDisk } from "./sample.js";
 
 /** Milliseconds: the timeout, and a time that is well within it. */
-const TIMEOUT = 1200;
-const SHORT = 300;
+// Long enough that a busy machine is not taken for an idle user.
+const TIMEOUT = 4000;
+const SHORT = 800;
 const idle = ["--idle-timeout", `${TIMEOUT}ms`];
 
 describeMounts("idle mounts", () => {
@@ -43,6 +44,7 @@ describeMounts("idle mounts", () => {
         await sleep(SHORT);
         // What the kernel does not know yet: it has to ask.
         expect(existsSync(join(served.mountpoint, `missing-${round}`))).toBe(false);
+        expect(mountAt(served.mountpoint)).toBeDefined();
       }
       expect(await within(served.ended, "the daemon to end")).toBe(0);
     });
@@ -91,6 +93,23 @@ describeMounts("idle mounts", () => {
       held.kill();
       expect(await within(served.ended, "the daemon to end")).toBe(0);
       expect(mountAt(served.mountpoint)).toBeUndefined();
+    });
+  });
+
+  describe.skipIf(!available)("an ordinary user's, that is asked", () => {
+    const mounts = useMounts("devfuse");
+
+    test("stays while something is asked from time to time", async () => {
+      const { image } = sampleDisk(mounts.directory);
+      chmodSync(join(image, ".."), 0o755);
+      const served = await mounts.serve(image, { options: idle, as: "ordinary user" });
+      for (let round = 0; round < 6; round += 1) {
+        await sleep(SHORT);
+        const { stderr } = spawnSync("ls", [join(served.mountpoint, `missing-${round}`)], { ...ordinaryUser, encoding: "utf8" });
+        expect(stderr).toMatch(/No such file/);
+        expect(mountAt(served.mountpoint)).toBeDefined();
+      }
+      expect(await within(served.ended, "the daemon to end")).toBe(0);
     });
   });
 

@@ -42,7 +42,9 @@ describe.skipIf(!available)("the Debian package", () => {
   });
 
   test("programs are where they are looked for, all of it root's, and one addon", () => {
-    const listing = execFileSync("dpkg-deb", ["--contents", makeDeb("amd64")], { encoding: "utf8" }).trim().split("\n");
+    const listing = execFileSync("dpkg-deb", ["--contents", makeDeb("amd64")], { encoding: "utf8" })
+      .trim()
+      .split("\n");
     expect(listing.filter((line) => !/ root\/root /.test(line))).toEqual([]);
     const links = listing.filter((line) => line.startsWith("l")).map((line) => line.replace(/^.* \.\//, "/"));
     expect(links).toEqual([

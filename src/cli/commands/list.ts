@@ -1,5 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { cleanUp, type Leftover } from "../../daemon/clean.js";
+import { isMounted } from "../../daemon/devices.js";
 import { canonical } from "../../daemon/mountpoint.js";
 import { listRecords, type MountRecord } from "../../daemon/state.js";
 import { UserError } from "../../util/errors.js";
@@ -40,8 +41,22 @@ function tell({ mountpoint, image, done, reason }: Leftover): string {
 
 function table(records: readonly MountRecord[]): readonly string[] {
   if (records.length === 0) return [];
-  const rows = records.map(({ image, format, mountpoint, transport, pid, since }) => {
-    return [image, format, mountpoint, transport, pid === 0 ? "-" : String(pid), since.slice(0, 19).replace("T", " ")].map(printable);
+  const rows = records.flatMap((record) => {
+    const { image, format, transport, pid, since } = record;
+    const tail = [transport, pid === 0 ? "-" : String(pid), since.slice(0, 19).replace("T", " ")];
+    return placesOf(record).map((place) => [image, format, ...place, ...tail].map(printable));
   });
-  return alignColumns([["IMAGE", "FORMAT", "MOUNTPOINT", "TRANSPORT", "PID", "SINCE (UTC)"], ...rows]);
+  return alignColumns([["IMAGE", "FORMAT", "MOUNTPOINT", "DEVICE", "TRANSPORT", "PID", "SINCE (UTC)"], ...rows]);
+}
+
+type Place = readonly [mountpoint: string, device: string];
+
+/** Where it is in sight: of what was attached that is its devices, and what flatmount mounted from them. */
+function placesOf({ mountpoint, attached }: MountRecord): readonly Place[] {
+  if (!attached) return [[mountpoint, "-"]];
+  const mounts = attached.mounts.filter(isMounted).map((mount): Place => [mount.mountpoint, mount.device]);
+  const devices = attached.device === undefined ? attached.parts.flatMap(({ device = [] }) => device) : [attached.device];
+  const unmounted = devices.filter((device) => !mounts.some(([, other]) => other === device)).map((device): Place => ["-", device]);
+  const places = [...unmounted, ...mounts];
+  return places.length > 0 ? places : [["-", "-"]];
 }
