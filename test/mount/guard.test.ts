@@ -1,7 +1,7 @@
 // What a killed daemon leaves behind, and who clears it away: its guard, at once; where there is none, `flatmount list --clean`.
 import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Leftover } from "../../src/daemon/clean.js";
@@ -53,7 +53,14 @@ describeMounts("killed daemons", () => {
       const guards = guardsOf(served.pid);
       expect(guards).toHaveLength(1);
       await served.leave();
-      await until(() => !guards.some((pid) => existsSync(`/proc/${pid}/exe`) && stateOf(pid) !== "Z"), "the guard to end");
+      const programs = new Set<string>();
+      await until(() => {
+        const left = guards.filter((pid) => stateOf(pid) !== "Z");
+        for (const pid of left) programs.add(programOf(pid));
+        return left.length === 0;
+      }, "the guard to end");
+      // It is dismissed: it does not look for what there is to clear away.
+      expect([...programs].filter((name) => name === "node")).toEqual([]);
     });
 
     test("the guard of one takes nothing else away", async () => {
@@ -148,6 +155,14 @@ function guardsOf(pid: number): readonly number[] {
     .split(" ")
     .filter((text) => text !== "");
   return children.map(Number).filter((child) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes("flatmount-guard"));
+}
+
+function programOf(pid: number): string {
+  try {
+    return basename(readlinkSync(`/proc/${pid}/exe`));
+  } catch {
+    return "";
+  }
 }
 
 function stateOf(pid: number): string {
