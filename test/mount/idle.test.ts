@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { mountAt } from "../../src/fuse/mountinfo.js";
 import { describeMounts, isRoot, ordinaryUser, useMounts, within } from "../support/mount.js";
 import { requireProgram } from "../support/qemu.js";
+import { testWhere } from "./capabilities.js";
 import { sampleDisk } from "./sample.js";
 
 /** Milliseconds: the timeout, and a time that is well within it. */
@@ -68,7 +69,7 @@ describeMounts("idle mounts", () => {
     });
 
     // Only the kernel knows of it, and tells root alone.
-    test.runIf(isRoot && transport === "devfuse").concurrent("stays while the kernel answers all by itself", async () => {
+    testWhere(isRoot && transport === "devfuse")("stays while the kernel answers all by itself", async () => {
       const served = await mounts.serve(image, { options: ["-o", `idle_timeout=${TIMEOUT}ms`, "--no-passthrough"] });
       const read = () => readFileSync(join(served.mountpoint, "info.json")).length + statSync(served.disk).size;
       const first = read();
