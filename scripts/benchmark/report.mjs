@@ -92,6 +92,7 @@ export function asMarkdown(machine, results, { samples, command }) {
     "",
     "- The disk holds the programs and libraries of the machine (a tar archive), and every program's view of it was compared with it byte by byte before it was measured.",
     "- The image is in the page cache. *Cold* is the first read of a fresh mount, so each byte passes through the program; *warm* is the second, answered by the kernel.",
+    "- Before each view so much memory is used and freed that none has to be asked from the host of a virtual machine.",
     "- Random reads: `fio`, 4 KiB, psync, 1 and 16 jobs, each block read once, each run on a fresh mount.",
     "- Mount to first byte: from the start of the command until 512 bytes of the disk were read. `info`: of `flatmount info`, `qemu-img info`, `qcowinfo`.",
     "- Resident memory: of all processes that serve the mount, after the run with 16 jobs; shared pages count in each.",
