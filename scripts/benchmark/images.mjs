@@ -40,6 +40,14 @@ const kinds = {
 };
 
 /**
+ * Disks in a chain of images, each of which holds every n-th cluster.
+ * @type {Readonly<Record<string, { layers: number, part: number, title: string }>>}
+ */
+const chains = {
+  chain: { layers: 8, part: 0.5, title: "qcow2, a chain of 8 images, clusters of 64 KiB in turn" },
+};
+
+/**
  * Disks that almost nothing was ever written to: what counts is how long it takes to get there, and the memory that takes.
  * @type {Readonly<Record<string, { format: string, options: readonly string[], size: number, title: string }>>}
  */
@@ -63,10 +71,13 @@ const trees = {
   "tar-tree": { format: "tar", title: "tar, 100 000 files", make: (folder, path) => ["tar", "-cf", path, "-C", folder, "."] },
 };
 
+/** Bytes of a cluster in the chain: what qemu-img takes by itself. */
+const CLUSTER = 65536;
+
 const FOLDERS = 100;
 const FILES = 1000;
 
-export const caseNames = [...Object.keys(kinds), ...Object.keys(sparse), ...Object.keys(trees)];
+export const caseNames = [...Object.keys(kinds), ...Object.keys(chains), ...Object.keys(sparse), ...Object.keys(trees)];
 
 /**
  * Makes what is missing.
@@ -81,7 +92,9 @@ export async function prepareCases(cache, { quick, size = quick ? 256 * MIB : 2 
   for (const name of only) {
     const thin = sparse[name];
     const tree = trees[name];
-    if (tree) cases.push(await treeCase(cache, name, tree));
+    const chain = chains[name];
+    if (chain) cases.push(await chainCase(cache, name, chain, size));
+    else if (tree) cases.push(await treeCase(cache, name, tree));
     else if (thin) cases.push(await sparseCase(cache, name, thin));
     else cases.push(await contentCase(cache, name, size));
   }
@@ -104,6 +117,34 @@ async function contentCase(cache, name, full) {
     run(["qemu-img", "convert", "-f", "raw", "-O", format, ...options, flat, path], { seconds: 1800 }),
   );
   return { name, title: `${title}, ${size / MIB} MiB`, size, format, image, flat };
+}
+
+/**
+ * @param {string} cache
+ * @param {string} name
+ * @param {(typeof chains)[string]} kind
+ * @param {number} full
+ * @returns {Promise<Case>}
+ */
+async function chainCase(cache, name, { layers, part, title }, full) {
+  const size = full * part;
+  const flat = await once(join(cache, `content-${size / MIB}M.raw`), (path) => writeContent(path, size));
+  const layerOf = (/** @type {number} */ layer) => `${name}-${size / MIB}M-${layer}.qcow2`;
+  for (let layer = 0; layer < layers; layer += 1) {
+    await once(join(cache, layerOf(layer)), async (path) => {
+      const pieces = `${path}.pieces`;
+      mkdirSync(pieces);
+      // Written with the names that qemu-io is given below: split counts in the same way.
+      await run(["split", "--bytes=64K", "--numeric-suffixes", "--suffix-length=6", flat, join(pieces, "p")]);
+      const backing = layer > 0 ? ["-b", join(cache, layerOf(layer - 1)), "-F", "qcow2"] : [];
+      await run(["qemu-img", "create", "-q", "-f", "qcow2", ...backing, path, String(size)]);
+      const writes = Array.from({ length: Math.ceil(size / CLUSTER) }, (_, index) => index)
+        .filter((index) => index % layers === layer)
+        .map((index) => `write -q -s ${join(pieces, `p${String(index).padStart(6, "0")}`)} ${index * CLUSTER} ${CLUSTER}`);
+      await run(["qemu-io", "-f", "qcow2", ...writes.flatMap((write) => ["-c", write]), path]);
+    });
+  }
+  return { name, title: `${title}, ${size / MIB} MiB`, size, format: "qcow2", image: join(cache, layerOf(layers - 1)), flat };
 }
 
 /**
@@ -174,4 +215,19 @@ async function once(path, make) {
     rmSync(folder, { recursive: true, force: true });
   }
   return path;
+}
+
+/**
+ * Sparse qcow2 disks of growing size.
+ * @param {string} cache
+ * @returns {Promise<Case[]>}
+ */
+export async function growingDisks(cache) {
+  mkdirSync(cache, { recursive: true });
+  const cases = [];
+  for (const size of [GIB, 16 * GIB, 256 * GIB, TIB, 4 * TIB, 16 * TIB]) {
+    const title = size < TIB ? `${size / GIB} GiB` : `${size / TIB} TiB`;
+    cases.push({ ...(await sparseCase(cache, `growing-${size / GIB}G`, { format: "qcow2", options: [], size, title })), title });
+  }
+  return cases;
 }

@@ -1,18 +1,20 @@
 // Measures flatmount and its peers side by side. Started by scripts/bench.
 import { writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { caseNames, prepareCases } from "./images.mjs";
+import { growthWithReaders, growthWithSize } from "./growth.mjs";
+import { caseNames, growingDisks, prepareCases } from "./images.mjs";
 import { takeSample, verify } from "./measures.mjs";
 import { peers } from "./peers.mjs";
 import { versionOf } from "./processes.mjs";
-import { asMarkdown, asText, describeMachine } from "./report.mjs";
+import { asMarkdown, asText, describeMachine, growthAsText } from "./report.mjs";
 import { takeAwayAll } from "./views.mjs";
 
 const usage = `Usage: scripts/bench [options]
 
 Measures flatmount and the other programs of this machine that show a disk image as a flat file, in turns, and prints medians and ratios.
+With --only none, only what --growth measures.
 
   --only CASES     of ${caseNames.join(", ")}; separated by commas
   --peers PEERS    of ${peers
@@ -22,6 +24,8 @@ Measures flatmount and the other programs of this machine that show a disk image
   --samples N      samples of each value (5)
   --size SIZE      of the uncompressed disk, in MiB; compressed ones have half of it (2048)
   --quick          1 sample, 256 MiB, random runs of 1 second
+  --growth         also how cost grows with the size of the disk and with the number of readers
+  --plots DIR      plots of all that as SVG; the page of --markdown shows them
   --cache DIR      where the images are kept between runs (${join(tmpdir(), "flatmount-bench-cache")})
   --json FILE      all samples
   --markdown FILE  the page docs/benchmarks.md
@@ -32,7 +36,19 @@ function readOptions() {
   const text = /** @type {const} */ ({ type: "string" });
   const flag = /** @type {const} */ ({ type: "boolean", default: false });
   const { values } = parseArgs({
-    options: { only: text, peers: text, samples: text, size: text, quick: flag, cache: text, json: text, markdown: text, help: flag },
+    options: {
+      only: text,
+      peers: text,
+      samples: text,
+      size: text,
+      quick: flag,
+      cache: text,
+      json: text,
+      markdown: text,
+      plots: text,
+      growth: flag,
+      help: flag,
+    },
   });
   const samples = Number(values.samples ?? (values.quick ? 1 : 5));
   if (!Number.isInteger(samples) || samples < 1) throw new Error("--samples must be a number from 1 on");
@@ -42,7 +58,7 @@ function readOptions() {
     ...values,
     samples,
     size,
-    only: choose("--only", values.only, caseNames),
+    only: values.only === "none" ? [] : choose("--only", values.only, caseNames),
     // Ours is always there: everything else is compared with it.
     names: [
       "flatmount",
@@ -135,12 +151,31 @@ async function main() {
     results.push(result);
     process.stdout.write(`${asText(result)}\n`);
   }
+  const growths = options.growth ? await measureGrowth(chosen, options) : [];
   if (options.json)
-    writeFileSync(options.json, `${JSON.stringify({ machine, samples: options.samples, load, cases: results }, undefined, 2)}\n`);
+    writeFileSync(options.json, `${JSON.stringify({ machine, samples: options.samples, load, cases: results, growths }, undefined, 2)}\n`);
+  const folder = options.plots;
+  // Only who wants plots needs what draws them.
+  const plots = folder === undefined ? [] : (await import("./plots.mjs")).writePlots(folder, results, growths);
   if (options.markdown) {
+    const from = dirname(resolve(options.markdown));
     const command = ["scripts/bench", ...process.argv.slice(2)].join(" ");
-    writeFileSync(options.markdown, asMarkdown(machine, results, { samples: options.samples, command }));
+    const shown = plots.map(({ file, title }) => ({ file: relative(from, resolve(folder ?? "", file)), title }));
+    writeFileSync(options.markdown, asMarkdown(machine, results, growths, { samples: options.samples, command, plots: shown }));
   }
+}
+
+/**
+ * @param {readonly import("./peers.mjs").Peer[]} chosen
+ * @param {ReturnType<typeof readOptions>} options
+ */
+async function measureGrowth(chosen, { cache, samples, quick, size }) {
+  const growths = await growthWithSize(await growingDisks(cache), chosen, samples);
+  for (const disk of await prepareCases(cache, { quick, size, only: ["uncompressed", "zlib"] })) {
+    growths.push(await growthWithReaders(disk, chosen, samples));
+  }
+  for (const growth of growths) process.stdout.write(`${growthAsText(growth)}\n`);
+  return growths;
 }
 
 for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {

@@ -1,5 +1,5 @@
 // What is measured. Every view is a fresh mount, so the kernel has none of its pages: "cold". The image itself is in the page cache.
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { memoryOf, run } from "./processes.mjs";
 import { openView } from "./views.mjs";
 
@@ -14,8 +14,10 @@ import { openView } from "./views.mjs";
 export const measures = /** @satisfies {Readonly<Record<string, Measure>>} */ ({
   sequentialCold: { name: "sequential, cold", unit: "MB/s", moreIsBetter: true },
   sequentialWarm: { name: "sequential, warm", unit: "MB/s", moreIsBetter: true },
+  readers8: { name: "sequential, cold, 8 readers together", unit: "MB/s", moreIsBetter: true },
   random1: { name: "random 4 KiB, depth 1", unit: "IOPS", moreIsBetter: true },
   random16: { name: "random 4 KiB, depth 16", unit: "IOPS", moreIsBetter: true },
+  convert: { name: "convert to a raw file, on disk", unit: "s", moreIsBetter: false },
   find: { name: "find, cold", unit: "entries/s", moreIsBetter: true },
   findAgain: { name: "find, again", unit: "entries/s", moreIsBetter: true },
   tar: { name: "tar c", unit: "entries/s", moreIsBetter: true },
@@ -53,11 +55,11 @@ export async function takeSample(peer, sample, seconds) {
   /** Takes the values `use` gives in a fresh view; again, if disks were read meanwhile. */
   const inView = async (/** @type {(view: import("./views.mjs").View) => Promise<Values>} */ use) => {
     for (let repeats = REPEATS; ; repeats -= 1) {
-      await takeMemory(sample.flat ? sample.size : 0);
       await run(["dd", `if=${peer.command ? sample.image : (sample.flat ?? sample.image)}`, "of=/dev/null", "bs=1M"]);
       const before = readFromDisks();
       const view = await openView(peer, sample);
       try {
+        await takeMemory(sample.flat ? sample.size : 0);
         const taken = { firstByte: view.firstByte, ...(await use(view)) };
         const { now, peak } = memoryOf(view.mark);
         if (readFromDisks() - before > DISK_LIMIT && repeats > 0) continue;
@@ -69,6 +71,7 @@ export async function takeSample(peer, sample, seconds) {
     }
   };
 
+  if (peer.convert && sample.flat) add(values, { convert: await convert(peer.convert, sample) });
   if (peer.info) add(values, { info: await milliseconds(peer.info(sample.image)) });
   const { tree } = sample;
   if (tree) {
@@ -88,6 +91,7 @@ export async function takeSample(peer, sample, seconds) {
     return values;
   }
   await inView(async ({ file }) => ({ sequentialCold: await sequential(file), sequentialWarm: await sequential(file) }));
+  await inView(async ({ file }) => ({ readers8: await readers(file, sample.size, 8) }));
   await inView(async ({ file }) => ({ random1: await random(file, sample.size, 1, seconds) }));
   // Last, so that the memory noted is that after the heaviest run.
   delete values.memory;
@@ -109,7 +113,7 @@ function add(values, taken) {
  * and asking for it again is slower than any program here: some 500 MB/s.
  * @param {number} size Bytes of the view.
  */
-async function takeMemory(size) {
+export async function takeMemory(size) {
   const bytes = Math.floor(size * MEMORY_PART);
   if (bytes > 0) await run([process.execPath, "-e", "Buffer.alloc(Number(process.argv[1]), 1)", String(bytes)]);
 }
@@ -142,10 +146,46 @@ async function sequential(/** @type {string} */ file) {
 }
 
 /**
+ * MB/s of so many readers at once, each of a part of its own.
+ * @param {string} file
+ * @param {number} size
+ * @param {number} count
+ */
+export async function readers(file, size, count) {
+  const part = Math.ceil(size / count);
+  const begin = performance.now();
+  await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      run(["dd", `if=${file}`, "of=/dev/null", "bs=1M", "iflag=skip_bytes,count_bytes", `skip=${index * part}`, `count=${part}`]),
+    ),
+  );
+  return size / (performance.now() - begin) / 1000;
+}
+
+/**
+ * Seconds until the flat disk is a file and on the disk. Beside the image: on the same file system.
+ * @param {(image: string, out: string, format: string) => readonly string[]} command
+ * @param {Case} sample
+ */
+async function convert(command, { image, format, size }) {
+  const out = `${image}.converted`;
+  try {
+    await run(["dd", `if=${image}`, "of=/dev/null", "bs=1M"]);
+    await run(["sync"]);
+    await takeMemory(size);
+    const begin = performance.now();
+    await run(command(image, out, format));
+    return (performance.now() - begin) / 1000;
+  } finally {
+    rmSync(out, { force: true });
+  }
+}
+
+/**
  * Reads per second. Each job has a part of the disk to itself and reads no block twice, so no read is answered by the kernel's cache, and a fast
  * program gets no more hits than a slow one.
  */
-async function random(
+export async function random(
   /** @type {string} */ file,
   /** @type {number} */ size,
   /** @type {number} */ jobs,

@@ -14,6 +14,7 @@ import { versionOf } from "./processes.mjs";
  * @property {readonly string[]} [formats] What it reads, as QEMU calls it; everything without.
  * @property {(image: string, mountpoint: string, format: string) => readonly string[]} [command] Absent for the plain file.
  * @property {((mountpoint: string) => readonly string[]) | "terminate"} [stop]
+ * @property {(image: string, out: string, format: string) => readonly string[]} [convert] Writes the flat disk to a file, and that to the disk.
  * @property {(image: string) => readonly string[]} [info] Tells about an image without mounting it.
  */
 
@@ -32,6 +33,7 @@ export const peers = [
     command: (image, mountpoint) => [...flatmount, "mount", image, mountpoint],
     stop: (mountpoint) => [...flatmount, "umount", mountpoint],
     info: (image) => [...flatmount, "info", image],
+    convert: (image, out) => [...flatmount, "convert", image, out],
   },
   {
     // As it is for ordinary users, and on kernels that cannot do more.
@@ -41,6 +43,25 @@ export const peers = [
     disk: "disk.raw",
     tree: "files",
     command: (image, mountpoint) => [...flatmount, "mount", "--no-passthrough", image, mountpoint],
+    stop: (mountpoint) => [...flatmount, "umount", mountpoint],
+  },
+  {
+    // An index for the kernel and no process: see docs/performance.md.
+    name: "flatmount-erofs",
+    version,
+    mountpoint: "directory",
+    disk: "disk.raw",
+    tree: "files",
+    command: (image, mountpoint) => [...flatmount, "mount", "--transport", "erofs", image, mountpoint],
+    stop: (mountpoint) => [...flatmount, "umount", mountpoint],
+  },
+  {
+    name: "flatmount-libfuse",
+    version,
+    mountpoint: "directory",
+    disk: "disk.raw",
+    tree: "files",
+    command: (image, mountpoint) => [...flatmount, "mount", "--transport", "libfuse", image, mountpoint],
     stop: (mountpoint) => [...flatmount, "umount", mountpoint],
   },
   {
@@ -56,6 +77,8 @@ export const peers = [
     ],
     stop: "terminate",
     info: (image) => ["qemu-img", "info", image],
+    // Its default leaves the writing to the kernel; we do not.
+    convert: (image, out, format) => ["qemu-img", "convert", "-t", "writeback", "-f", format, "-O", "raw", image, out],
   },
   {
     name: "qcowmount",

@@ -25,8 +25,8 @@ export function describeMachine(/** @type {readonly import("./peers.mjs").Peer[]
   };
 }
 
-/** @param {readonly number[]} values At least one. */
-function median(values) {
+/** The middle of some values. @param {readonly number[]} values At least one. */
+export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle) - 1] ?? Number.NaN)) / 2;
@@ -75,9 +75,10 @@ export function asText(result) {
  * The page docs/benchmarks.md.
  * @param {ReturnType<typeof describeMachine>} machine
  * @param {readonly CaseResult[]} results
- * @param {{ samples: number, command: string }} run
+ * @param {readonly import("./growth.mjs").Growth[]} growths
+ * @param {{ samples: number, command: string, plots: readonly { file: string, title: string }[] }} run `plots` by their names from this page on.
  */
-export function asMarkdown(machine, results, { samples, command }) {
+export function asMarkdown(machine, results, growths, { samples, command, plots }) {
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   return [
     "# Benchmarks",
@@ -97,8 +98,11 @@ export function asMarkdown(machine, results, { samples, command }) {
     "- Mount to first byte: from the start of the command until 512 bytes of the disk were read. `info`: of `flatmount info`, `qemu-img info`, `qcowinfo`.",
     "- Resident memory: of all processes that serve the mount, after the run with 16 jobs; shared pages count in each.",
     "- `find` and `tar -c` of all files of a container; *cold* on a fresh mount, *again* with what the kernel keeps.",
+    "- `convert`: from the image to a raw file that is on the disk (fsync); `qemu-img convert -t writeback` likewise. Between files on one file system.",
+    "- `flatmount` is started as root: what can be, the kernel reads by itself. `flatmount-served` is what ordinary users get, `flatmount-libfuse` what systems without our addon get, `flatmount-erofs` the mount without a process.",
     "- `plain-file` is the same disk as a file, not mounted at all: the ceiling.",
     "",
+    ...plots.flatMap(({ file, title }) => [`![${title}](${file})`, ""]),
     ...results.flatMap((result) => [
       `## ${result.title}`,
       "",
@@ -106,7 +110,19 @@ export function asMarkdown(machine, results, { samples, command }) {
       "",
       ...reasons(result).flatMap((line) => [line, ""]),
     ]),
+    ...growths.flatMap((growth) => [`## ${growth.title}, ${growth.unit}`, "", ...markdownTable(rowsOf(growth)), ""]),
   ].join("\n");
+}
+
+/** A program per column, a step per row. @param {import("./growth.mjs").Growth} growth */
+function rowsOf({ steps, peers }) {
+  const cell = (/** @type {number[] | undefined} */ samples) => (samples?.length ? format(median(samples)) : "–");
+  return [["", ...Object.keys(peers)], ...steps.map((step, index) => [step, ...Object.values(peers).map((values) => cell(values[index]))])];
+}
+
+/** For the terminal. @param {import("./growth.mjs").Growth} growth */
+export function growthAsText(growth) {
+  return [`${growth.title}, ${growth.unit}`, ...rowsOf(growth).map((row) => row.map((cell) => cell.padStart(20)).join(" ")), ""].join("\n");
 }
 
 function markdownTable(/** @type {string[][]} */ [head = [], ...rows]) {
