@@ -21,6 +21,7 @@ for (const target of targets) {
   else console.warn(`flatmount package: no addon for linux-${target.node}: ${obstacle}`);
 }
 copyFileSync(join(root, "scripts/package/mount.flatmount"), join(root, "dist/cli/mount.flatmount"));
+run(process.execPath, [join(root, "scripts/manual.mjs")]);
 await copyFallback();
 writeNotices(await packagesIn("src/launch/entries.ts"));
 

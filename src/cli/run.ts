@@ -3,6 +3,7 @@ import { warmDaemon } from "../daemon/warm.js";
 import { explain, hintOf } from "../util/explain.js";
 import { wantsDaemon } from "./command-names.js";
 import type { Io } from "./io.js";
+import { missingFileHint } from "./nearest.js";
 import { MOUNT_FAILED, MOUNT_HELPER, readHelperWords } from "./mount-helper.js";
 import { OutputClosed, standardIo } from "./output.js";
 
@@ -25,7 +26,7 @@ export async function run(): Promise<void> {
 
 function complain(io: Io, error: unknown): void {
   if (process.env["DEBUG"]?.includes("flatmount")) console.error(error);
-  const hint = hintOf(error);
+  const hint = hintOf(error) ?? missingFileHint(error);
   io.err(`flatmount: ${explain(error, shorten)}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
   process.exitCode = 1;
 }

@@ -22,6 +22,10 @@ describe.skipIf(!available)("the Debian package", () => {
       "dist/NOTICES": "others\n",
       "dist/cli/main.js": "",
       "dist/cli/mount.flatmount": "",
+      "dist/man/flatmount.1": ".TH X 1\n",
+      "dist/completions/flatmount.bash": "",
+      "dist/completions/_flatmount": "",
+      "dist/completions/flatmount.fish": "",
       "dist/libfuse/index.js": "",
       "dist/native/linux-x64.node": "GLIBC_2.2.5 GLIBC_2.35 GLIBC_2.4",
       "dist/native/linux-arm64.node": "GLIBC_2.17",
@@ -54,6 +58,14 @@ describe.skipIf(!available)("the Debian package", () => {
     ]);
     const addons = listing.filter((line) => line.endsWith(".node")).map((line) => line.replace(/^.* \.\//, "/"));
     expect(addons).toEqual(["/usr/lib/flatmount/dist/native/linux-x64.node"]);
+    for (const path of [
+      "man/man1/flatmount.1.gz",
+      "bash-completion/completions/flatmount",
+      "zsh/vendor-completions/_flatmount",
+      "fish/vendor_completions.d/flatmount.fish",
+    ]) {
+      expect(listing.some((line) => line.endsWith(` ./usr/share/${path}`))).toBe(true);
+    }
   });
 
   test("an architecture for which there is no addon is refused", () => {

@@ -5,6 +5,7 @@ import { subjectOf, WHOLE } from "../../attach/parts.js";
 import type { AttachedPart } from "../../daemon/devices.js";
 import { formatSize } from "../../util/size.js";
 import { printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 import { createProgressBar } from "../progress.js";
@@ -26,7 +27,7 @@ Examples:
 export function attachCommand(io: Io) {
   return withReadingOptions(
     new Command("attach")
-      .summary("make a block device of an image, or mount what is on it")
+      .summary(summaries.attach)
       .description("Makes /dev/loopN of the disk in IMAGE, with its partitions; or mounts the file system on it. Needs root.")
       .argument("<image>", "the image")
       .option("--partition <name>", "a partition by its number or a volume by its name: a device for it alone")

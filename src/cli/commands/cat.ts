@@ -2,6 +2,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import type { FlatFile } from "../../tree/node.js";
 import { ImageError, systemCode, UserError } from "../../util/errors.js";
 import { printable, quote } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { sizeArgument, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { type Found, findNode, namesIn } from "../view-path.js";
@@ -10,7 +11,7 @@ import { viewOf } from "../viewing.js";
 export function catCommand(io: Io) {
   return withReadingOptions(
     new Command("cat")
-      .summary("write the disk, or another file of the view, to standard output")
+      .summary(summaries.cat)
       .description("Writes the bytes of PATH, one of the files that a mount of IMAGE would show, to standard output.")
       .argument("<image>", "the image")
       .argument("[path]", 'a file, named as "flatmount ls" does', "disk.raw")

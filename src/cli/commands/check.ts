@@ -3,6 +3,7 @@ import { Command } from "@commander-js/extra-typings";
 import { checkShown } from "../../tree/check.js";
 import type { Finding } from "../../util/finding.js";
 import { printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 import { createProgressBar } from "../progress.js";
@@ -12,7 +13,7 @@ import { viewOf } from "../viewing.js";
 export function checkCommand(io: Io) {
   return withReadingOptions(
     new Command("check")
-      .summary("tell whether an image is whole")
+      .summary(summaries.check)
       .description(
         "Reads what IMAGE says of itself, and of the images in it, and compares: counts, copies, checksums, tables, compressed blocks, digests, signatures.",
       )

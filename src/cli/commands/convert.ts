@@ -8,6 +8,7 @@ import { openView, type ViewRequest } from "../../tree/view.js";
 import { UserError } from "../../util/errors.js";
 import { formatSize } from "../../util/size.js";
 import { printable, quote } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { createProgressBar } from "../progress.js";
 import { openOptionsOf, withReadingOptions } from "../reading-options.js";
@@ -17,7 +18,7 @@ import { writeRange } from "./cat.js";
 export function convertCommand(io: Io) {
   return withReadingOptions(
     new Command("convert")
-      .summary("write the flat disk to a file")
+      .summary(summaries.convert)
       .description(
         "Writes the disk in IMAGE to OUT as a flat raw file: shares its blocks where the file system can, and leaves holes where nothing is stored.",
       )

@@ -1,6 +1,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { detach } from "../../attach/detach.js";
 import { printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 
 const help = `
@@ -14,7 +15,7 @@ Examples:
 
 export function detachCommand(io: Io) {
   return new Command("detach")
-    .summary("undo attach")
+    .summary(summaries.detach)
     .description("Unmounts what attach mounted, lets its devices go, and waits until the daemon has ended.")
     .argument("<target...>", "a device, where it is mounted, or the image: then all that is attached of it")
     .option("-l, --lazy", "take it out of sight now, even if it is in use")

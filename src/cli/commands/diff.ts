@@ -17,6 +17,7 @@ import { UserError } from "../../util/errors.js";
 import { explain } from "../../util/explain.js";
 import { formatSize } from "../../util/size.js";
 import { printable, quote } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
 import { writePicture } from "../picturing.js";
@@ -30,7 +31,7 @@ const CACHE_LIMIT = 4 * 2 ** 20;
 export function diffCommand(io: Io) {
   return withReadingOptions(
     new Command("diff")
-      .summary("show which ranges of the disk changed")
+      .summary(summaries.diff)
       .description(
         "Shows which ranges of the disk in IMAGE changed from BEFORE to AFTER: snapshots, images of its chain, or another image.",
       )

@@ -4,13 +4,14 @@ import { UserError } from "../../util/errors.js";
 import { printable } from "../../util/text.js";
 import { type Check, type Diagnosis, diagnose } from "../doctor/checks.js";
 import { lookAround, type Machine } from "../doctor/machine.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 
 /** `probe` looks at the machine. */
 export function doctorCommand(io: Io, probe: () => Promise<Machine> = lookAround) {
   return new Command("doctor")
-    .summary("tell whether this machine can mount, and what is missing")
+    .summary(summaries.doctor)
     .description("Looks at what this machine offers for mounting, and tells how to get what is missing. Changes nothing.")
     .option("--json", "print JSON")
     .addHelpText("after", help)

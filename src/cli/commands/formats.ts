@@ -1,5 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { driverNamed, drivers } from "../../formats/registry.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 import { jsonOption } from "../reading-options.js";
@@ -7,7 +8,7 @@ import { alignColumns } from "../table.js";
 
 export function formatsCommand(io: Io) {
   return new Command("formats")
-    .summary("list the formats that can be read")
+    .summary(summaries.formats)
     .description("Lists the formats and their variants: what can be read, and what is recognised and refused.")
     .argument("[format]", "one format with all of its variants")
     .addOption(jsonOption())

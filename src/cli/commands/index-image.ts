@@ -6,6 +6,7 @@ import { refuseHoles } from "../../erofs/transport.js";
 import { reasonOf, systemCode, UserError } from "../../util/errors.js";
 import { formatSize } from "../../util/size.js";
 import { printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { viewOf } from "../viewing.js";
@@ -14,7 +15,7 @@ import { writeJson } from "../output.js";
 export function indexCommand(io: Io) {
   return withReadingOptions(
     new Command("index")
-      .summary("write an index with which the kernel reads an image alone")
+      .summary(summaries.index)
       .description("Writes an EROFS image that holds no data but tells where in IMAGE it lies. Whoever mounts both needs no flatmount.")
       .argument("<image>", "the image")
       .argument("<out>", "the index to be written"),

@@ -3,6 +3,7 @@ import type { DiskDescription } from "../../disk/describe.js";
 import type { ViewRequest } from "../../tree/view.js";
 import { formatSize } from "../../util/size.js";
 import { printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
@@ -12,7 +13,7 @@ import { viewOf } from "../viewing.js";
 export function infoCommand(io: Io) {
   return withReadingOptions(
     new Command("info")
-      .summary("tell what an image is and holds")
+      .summary(summaries.info)
       .description(
         "Tells the format and sizes of IMAGE, the images it is a difference to, its snapshots and partitions, and what is unusual about it.",
       )

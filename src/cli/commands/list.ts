@@ -5,6 +5,7 @@ import { canonical } from "../../daemon/mountpoint.js";
 import { listRecords, type MountRecord } from "../../daemon/state.js";
 import { UserError } from "../../util/errors.js";
 import { printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 import { jsonOption } from "../reading-options.js";
@@ -12,7 +13,7 @@ import { alignColumns } from "../table.js";
 
 export function listCommand(io: Io) {
   return new Command("list")
-    .summary("show the mounts")
+    .summary(summaries.list)
     .description("Shows what is mounted now. What killed daemons left behind is cleared away.")
     .argument("[mountpoint...]", "with --clean: look nowhere else")
     .option("--clean", "tell what was cleared away instead; look also for dead mounts that are not recorded")

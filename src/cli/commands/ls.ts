@@ -1,6 +1,7 @@
 import { Command } from "@commander-js/extra-typings";
 import type { DirectoryNode, Node } from "../../tree/node.js";
 import { printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
 import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
@@ -10,7 +11,7 @@ import { viewOf } from "../viewing.js";
 export function lsCommand(io: Io) {
   return withReadingOptions(
     new Command("ls")
-      .summary("list what a mount of an image would show")
+      .summary(summaries.ls)
       .description("Lists what a mount of IMAGE would show at PATH, without mounting it.")
       .argument("<image>", "the image")
       .argument("[path]", "where to look (default: everything at the top)", "")

@@ -7,6 +7,7 @@ import { terminalLines } from "../../picture/terminal.js";
 import { UserError } from "../../util/errors.js";
 import { explain } from "../../util/explain.js";
 import { hex, printable } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
 import { isUtf8, pictureOf, writePicture } from "../picturing.js";
@@ -16,7 +17,7 @@ import { alignRow } from "../table.js";
 export function mapCommand(io: Io) {
   return withReadingOptions(
     new Command("map")
-      .summary("show where the bytes of the disk are stored")
+      .summary(summaries.map)
       .description("Shows, run by run, where the bytes of the disk in IMAGE are stored: in which file of the chain, and how.")
       .argument("<image>", "the image"),
   )

@@ -6,6 +6,7 @@ import type { MountRecord } from "../../daemon/state.js";
 import type { MountWish } from "../../daemon/wish.js";
 import { transportNames } from "../../fuse/transport.js";
 import { formatSize } from "../../util/size.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { type MountOptions, parseDuration, parseId, parseMode, parseMountOptions } from "../mount-options.js";
 import { createProgressBar } from "../progress.js";
@@ -23,7 +24,7 @@ Examples:
 export function mountCommand(io: Io) {
   return withReadingOptions(
     new Command("mount")
-      .summary("show a disk image as one flat raw file")
+      .summary(summaries.mount)
       .description("Shows the disk in IMAGE as MOUNTPOINT/disk.raw, its partitions beside it. Returns when it can be read.")
       .argument("<image>", "the image")
       .argument(

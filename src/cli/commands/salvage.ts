@@ -7,6 +7,7 @@ import { reasonOf, systemCode, UserError } from "../../util/errors.js";
 import type { Finding } from "../../util/finding.js";
 import { formatSize } from "../../util/size.js";
 import { printable, quote } from "../../util/text.js";
+import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJson, writeLines } from "../output.js";
 import { createProgressBar } from "../progress.js";
@@ -17,7 +18,7 @@ import { viewOf } from "../viewing.js";
 export function salvageCommand(io: Io) {
   return withReadingOptions(
     new Command("salvage")
-      .summary("tell which parts of a disk are lost to damage")
+      .summary(summaries.salvage)
       .description(
         "Tells which ranges of the flat disk in IMAGE cannot be read or are doubtful, and which partitions and files lie in them.",
       )
