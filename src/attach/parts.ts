@@ -61,7 +61,7 @@ function diskFolder(mountpoint: string, image: string): string {
     const names = (describe(mountpoint).disks ?? []).map(({ name }) => quote(name)).join(", ");
     throw new UserError(
       names === "" ? `${image}: there is no disk in it` : `${image}: there are several disks in it: ${names}`,
-      names === "" ? undefined : 'Mount it ("flatmount IMAGE DIR"), and attach DIR/disks/NAME/disk.raw.',
+      names === "" ? undefined : "Say which with --disk.",
     );
   }
 }

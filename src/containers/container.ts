@@ -49,6 +49,8 @@ export interface Container {
   list(id: number): ReadonlyMap<string, Item>;
   /** Throws what the file's own records make impossible. */
   content(id: number): Content;
+  /** Whether a few bytes of the file can be had without reading all of it. Absent: of every file. */
+  isQuick?(id: number): boolean;
   /** Disk images among its files, in the order in which they are told of. */
   readonly disks?: readonly MemberDisk[];
   /** A file that belongs to it without being in it, for images in it that name such; stays open as long as the container. Undefined if there is none. */

@@ -6,7 +6,7 @@ import { iso9660 } from "./iso9660/index.js";
 import { udf } from "./udf/index.js";
 
 /** Things that are counted to tell which side of a bridge has more. */
-const COUNT_LIMIT = 2000;
+const COUNT_LIMIT = 20_000;
 
 /** Opens the side of a disc that says most. */
 export const disc: ContainerDriver = {
@@ -45,27 +45,33 @@ function failureOf(opened: Container | ImageError | undefined): ImageError | und
   return opened instanceof ImageError ? opened : undefined;
 }
 
-/** Rock Ridge has owners, modes and links as well, unless its side is a stub: one file that says that the disc is UDF. Joliet and plain names are shorter. */
+/**
+ * Rock Ridge has owners, modes and links as well, unless its side is a stub: one file that says that the disc is UDF. Joliet and plain names are shorter.
+ * Files over 4 GiB may be there cut, as genisoimage does it (-allow-limited-size).
+ */
 function isBetter(udfSide: Container, isoSide: Container): boolean {
   if (isoSide.facts().variant !== "Rock Ridge") return true;
-  return count(isoSide) < count(udfSide);
+  const [iso, udfs] = [count(isoSide), count(udfSide)];
+  return iso.things < udfs.things || (iso.things === udfs.things && iso.bytes < udfs.bytes);
 }
 
-/** Things in a container, at most `COUNT_LIMIT`; those that cannot be read are not there. */
-function count(container: Container): number {
+/** What is in a container, and bytes of its files, as far as `COUNT_LIMIT` things; those that cannot be read are not there. */
+function count(container: Container): { readonly things: number; readonly bytes: number } {
   const waiting = [container.root.id];
-  let found = 0;
-  for (let id = waiting.shift(); id !== undefined && found < COUNT_LIMIT; id = waiting.shift()) {
+  let things = 0;
+  let bytes = 0;
+  for (let id = waiting.shift(); id !== undefined && things < COUNT_LIMIT; id = waiting.shift()) {
     try {
       for (const item of container.list(id).values()) {
-        found += 1;
+        things += 1;
         if (item.kind === "directory") waiting.push(item.id);
+        else bytes += item.size;
       }
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
     }
   }
-  return found;
+  return { things, bytes };
 }
 
 /** The UDF side, with what machines boot from, which only the other side tells. */

@@ -45,16 +45,64 @@ const images: readonly Foreign[] = [
       [0, "EVF2\x0d\x0a\x81\0"],
     ],
   },
+  {
+    what: "a CD image of DiscJuggler (CDI)",
+    // The version, and behind it where in the file the description is.
+    marks: ["\x04", "\x05", "\x06"].map((version) => [-8, `${version}\0\0\x80`] as const),
+  },
+  { what: "a CD image of BlindWrite (B5T, B6T)", marks: [[0, "BWT5 STREAM SIGN"]] },
+  { what: "a compressed hunks of data image (CHD)", marks: [[0, "MComprHD"]] },
+  {
+    what: "a PowerISO image (DAA)",
+    marks: [
+      [0, "DAA\0\0\0\0\0"],
+      [0, "GBI\0\0\0\0\0"],
+    ],
+  },
+  { what: "a MagicISO image (UIF)", marks: [[-64, "bbis"]] },
+  { what: "an UltraISO image (ISZ)", marks: [[0, "IsZ!"]] },
+  {
+    what: "a compressed disc image of game consoles (CSO, ZSO, DAX, JSO)",
+    marks: [
+      [0, "CISO"],
+      [0, "ZISO"],
+      [0, "DAX\0"],
+      [0, "JISO"],
+    ],
+  },
+  { what: "a CD image without its checksums (ECM)", marks: [[0, "ECM\0"]] },
+  {
+    what: "a Windows image (WIM, ESD, SWM)",
+    marks: [
+      [0, "MSWIM\0\0\0"],
+      [0, "WLPWM\0\0\0"],
+    ],
+  },
   { what: "a file compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
   { what: "a file compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },
   { what: "a file compressed with zstd", marks: [[0, "\x28\xb5\x2f\xfd"]] },
   { what: "a file compressed with bzip2", marks: [[0, "BZh"]] },
+  { what: "a file compressed with compress (.Z)", marks: [[0, "\x1f\x9d\x90"]] },
 ];
 
 /** No disk either, but a disk may begin with anything: a name that says raw is believed. */
 const documents: readonly Foreign[] = [
-  { what: "a ZIP archive", marks: [[0, "PK\x03\x04"]] },
+  { what: "a ZIP archive whose end is missing", marks: [[0, "PK\x03\x04"]] },
+  {
+    what: "a part of a ZIP archive in several files",
+    marks: [
+      [0, "PK\x07\x08"],
+      [-22, "PK\x05\x06"],
+    ],
+  },
   { what: "a 7-Zip archive", marks: [[0, "7z\xbc\xaf\x27\x1c"]] },
+  { what: "a RAR archive", marks: [[0, "Rar!\x1a\x07"]] },
+  { what: "a cabinet archive (CAB)", marks: [[0, "MSCF\0\0\0\0"]] },
+  { what: "an InstallShield cabinet", marks: [[0, "ISc("]] },
+  { what: "an ACE archive", marks: [[7, "**ACE**"]] },
+  { what: "an archive of xar, such as a macOS package", marks: [[0, "xar!\0\x1c"]] },
+  { what: "an archive of ar, such as a Debian package", marks: [[0, "!<arch>\n"]] },
+  { what: "an RPM package", marks: [[0, "\xed\xab\xee\xdb"]] },
   { what: "a PDF document", marks: [[0, "%PDF-"]] },
   { what: "a PNG picture", marks: [[0, "\x89PNG"]] },
   { what: "a JPEG picture", marks: [[0, "\xff\xd8\xff"]] },

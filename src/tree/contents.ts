@@ -8,6 +8,7 @@ import { ovf } from "../containers/ovf/discrete.js";
 import { ova } from "../containers/ovf/ova.js";
 import { vagrant } from "../containers/ovf/vagrant.js";
 import { tar } from "../containers/tar/index.js";
+import { zip } from "../containers/zip/index.js";
 import type { BlockCache } from "../disk/cache.js";
 import { type Located, locate, type Mapped, readDisk } from "../disk/read.js";
 import type { Layer } from "../formats/driver.js";
@@ -20,7 +21,7 @@ import type { DirectoryNode, FlatFile, Node } from "./node.js";
 const diskDrivers = [disc];
 
 /** What is a file and no disk: not looked for inside an image. */
-const fileDrivers: readonly ContainerDriver[] = [...diskDrivers, ova, vagrant, ovf, ec2Bundle, tar, initramfs, kernel];
+const fileDrivers: readonly ContainerDriver[] = [...diskDrivers, ova, vagrant, ovf, ec2Bundle, tar, zip, initramfs, kernel];
 
 const RECENT_NODES = 512;
 

@@ -6,6 +6,7 @@ import { readEnds } from "../disk/choose.js";
 import type { FileEnds } from "../formats/driver.js";
 import { raw } from "../formats/raw/index.js";
 import { detect, drivers } from "../formats/registry.js";
+import type { Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
 
 /** Archives are looked through this far: what comes behind is found under files/ all the same. */
@@ -20,7 +21,7 @@ const LOOKS_LIMIT = 256;
 const otherFiles =
   /\.(?:txt|md|xml|ovf|mf|cert|json|sh|conf|log|vmx|nvram|sha\d+|asc|sig|html?|pdf|png|jpe?g|c|h|js|py|so|deb|rpm|vmem|vmsn|vmss)$/i;
 /** May hold disks: where they are few, they are looked into. */
-const archiveName = /\.(?:tar|tgz|txz|tbz2?|tzst|box)$/i;
+const archiveName = /\.(?:tar|tgz|txz|tbz2?|tzst|box|zip)$/i;
 const ARCHIVES_LIMIT = 8;
 /** Less is firmware or a boot sector. */
 const SMALLEST_RAW = 16 * 1024;
@@ -30,6 +31,7 @@ const ramdiskName = /^(?:.*[-_.])?(?:initrd|initramfs|ramdisk|ari)(?:[-_.].*)?$|
 interface Found {
   readonly path: string;
   readonly size: number;
+  readonly id: number;
 }
 
 /** The disk images among the files of an archive, by their names or by what they begin with. */
@@ -40,13 +42,17 @@ export function findDisks(container: Container, members: Members): readonly Memb
   for (const file of filesIn(container)) {
     if (hasImageName(file) || roleByName(file.path) !== undefined) found.push(file);
     else if (archiveName.test(innerName(file.path)) || archiveName.test(file.path)) archives.push(file);
-    else if (file.size >= WORTH_A_LOOK && !otherFiles.test(file.path) && others.length < LOOKS_LIMIT) others.push(file);
+    else if (isWorthALook(file) && others.length < LOOKS_LIMIT && (container.isQuick?.(file.id) ?? true)) others.push(file);
   }
   if (archives.length <= ARCHIVES_LIMIT) found.push(...archives);
   for (const file of others) if (looksLikeImage(members, file.path)) found.push(file);
   const parts = new Set(found.filter(({ path }) => isPart(members, path)).map(({ path }) => path));
   const disks = found.filter(({ path }) => !parts.has(path)).slice(0, DISKS_LIMIT);
   return withNames(disks.map(({ path }) => path)).map((disk) => ({ ...disk, ...roleOf(disk.path, disks) }));
+}
+
+function isWorthALook({ path, size }: Found): boolean {
+  return size >= WORTH_A_LOOK && !otherFiles.test(path);
 }
 
 function* filesIn(container: Container): Generator<Found> {
@@ -56,7 +62,7 @@ function* filesIn(container: Container): Generator<Found> {
     for (const [name, item] of container.list(next.item.id)) {
       const path = posix.join(next.path, name);
       if (item.kind === "directory") waiting.push({ path, item });
-      else if (item.kind === "file" && item.size > 0) yield { path, size: item.size };
+      else if (item.kind === "file" && item.size > 0) yield { path, size: item.size, id: item.id };
       count += 1;
       if (count === FILES_LIMIT) return;
     }
@@ -89,7 +95,7 @@ function isPart(members: Members, path: string): boolean {
   const ends = endsOf(members, path);
   const names = ends ? drivers.flatMap(({ partOf }) => partOf?.(name, ends) ?? []) : [];
   return names.some((whole) => {
-    const other = whole === name ? undefined : members.open(posix.join(posix.dirname(path), whole));
+    const other = whole === name ? undefined : openedOr(members, posix.join(posix.dirname(path), whole));
     other?.close();
     return other !== undefined;
   });
@@ -97,7 +103,7 @@ function isPart(members: Members, path: string): boolean {
 
 /** What formats are told apart by; undefined for a file that is damaged there. */
 function endsOf(members: Members, path: string): FileEnds | undefined {
-  const source = members.open(path);
+  const source = openedOr(members, path);
   if (!source) return undefined;
   try {
     return readEnds(source);
@@ -106,6 +112,16 @@ function endsOf(members: Members, path: string): FileEnds | undefined {
     throw error;
   } finally {
     source.close();
+  }
+}
+
+/** Undefined for one that is not there, or cannot be opened: then it tells why itself, if it is a disk. */
+function openedOr(members: Members, path: string): Source | undefined {
+  try {
+    return members.open(path);
+  } catch (error) {
+    if (error instanceof ImageError) return undefined;
+    throw error;
   }
 }
 

@@ -7,9 +7,9 @@ import type { OpenedDisk } from "../disk/open.js";
 import { type PartitionTable, readPartitions } from "../disk/partitions/read.js";
 import { readVolumes } from "../disk/volumes/read.js";
 import type { Layer } from "../formats/driver.js";
-import { ImageError } from "../util/errors.js";
+import { ImageError, UserError } from "../util/errors.js";
 import { explain } from "../util/explain.js";
-import { harmlessJson } from "../util/text.js";
+import { harmlessJson, quote } from "../util/text.js";
 import { type Contents, contentsOf, holdsFiles, openContainer } from "./contents.js";
 import { DISKS_LIMIT, findDisks } from "./find-disks.js";
 import { diskFile, diskSource, memoryFile, piecesFile, trackFile, windowFile } from "./flat.js";
@@ -27,7 +27,12 @@ export interface Surroundings {
   /** Milliseconds since 1970, where nothing else is recorded. */
   readonly modified: number;
   readonly cache: BlockCache;
-  readonly options: ContainerOptions & { readonly passwords?: readonly string[] | undefined; readonly degraded?: boolean | undefined };
+  readonly options: ContainerOptions & {
+    readonly passwords?: readonly string[] | undefined;
+    readonly degraded?: boolean | undefined;
+    /** Of a package with several disks: the name, or the path, of the one that stands for it. */
+    readonly disk?: string | undefined;
+  };
   /** The images shown so far, this one's among them when it has its number. Its numbers are those of the nodes. */
   readonly shown: Shown[];
 }
@@ -40,6 +45,8 @@ export interface Shown {
   readonly description: DiskDescription;
   /** What stands behind it, for checks. */
   readonly layer: Layer;
+  /** What `disk` is shown of: `layer`, or that of the disk that stands for the package. */
+  readonly diskLayer: Layer | undefined;
   readonly container: Container | undefined;
   /** The disks in it. */
   readonly disks: readonly ShownMember[];
@@ -105,10 +112,7 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
       })
     : undefined;
   const info = Buffer.from(`${harmlessJson(description, 2)}\n`);
-  const machines = inner.disks.filter(({ member }) => member.role !== "AKI" && member.role !== "ARI" && member.role !== "CD");
-  const only = flat
-    ? undefined
-    : (machines.find(({ member }) => member.role === "AMI") ?? (machines.length === 1 ? machines[0] : undefined));
+  const only = flat ? undefined : standingFor(inner.disks, opened, depth === 0 ? around.options.disk : undefined);
   const byRole = (role: string) => inner.disks.find(({ member }) => member.role === role)?.member.path;
   const links = { kernel: byRole("AKI"), ramdisk: byRole("ARI") };
   const partitions = table ? partitionEntries(table, flat, file) : [];
@@ -146,6 +150,7 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
   const self: Shown = {
     root,
     disk: flat ?? only?.shown.disk,
+    diskLayer: flat ? layer : only?.shown.diskLayer,
     description,
     layer,
     container,
@@ -162,6 +167,21 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
   };
   shown[place] = self;
   return self;
+}
+
+/** The disk that stands for a package: the one that is wanted, the one that a machine starts from, or the only one. Throws a `UserError` if it is not there. */
+function standingFor(disks: readonly ShownMember[], { layer }: Opened, wanted: string | undefined): ShownMember | undefined {
+  if (wanted !== undefined) {
+    const found = disks.find(({ member }) => member.name === wanted) ?? disks.find(({ member }) => member.path === wanted);
+    if (found) return found;
+    const names = disks.map(({ member }) => quote(member.name)).join(", ");
+    throw new UserError(
+      `${layer.name}: there is no disk ${quote(wanted)} in it`,
+      names === "" ? "There is no disk in it." : `There are: ${names}.`,
+    );
+  }
+  const machines = disks.filter(({ member }) => member.role !== "AKI" && member.role !== "ARI" && member.role !== "CD");
+  return machines.find(({ member }) => member.role === "AMI") ?? (machines.length === 1 ? machines[0] : undefined);
 }
 
 /** A disk in a container. */
@@ -280,6 +300,7 @@ const placeholder: Shown = {
   get layer(): never {
     throw new Error("not laid out yet");
   },
+  diskLayer: undefined,
   container: undefined,
   disks: [],
   node: () => undefined,

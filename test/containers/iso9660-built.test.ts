@@ -166,7 +166,17 @@ describe("Rock Ridge", () => {
       systemUse: Buffer.concat([named(name), posix(0o100644)]),
     }));
     const container = open({ rootUse, records });
-    expect([...container.list(container.root.id).keys()]).toEqual(["a_b"]);
+    expect([...container.list(container.root.id).keys()]).toEqual(["__", "a_b", "_"]);
+  });
+
+  test("names longer than those of Linux are cut, and none is lost", () => {
+    const long = "文".repeat(100);
+    const joliet = (text: string) => Buffer.from(text, "utf16le").swap16();
+    const records = [`${long}.iso`, `${long}!.iso`, "\ud800x"].map((name, index) => ({ name: joliet(name), content: noise(index, 5) }));
+    const container = open({ kind: "joliet", records });
+    const names = [...container.list(container.root.id).keys()];
+    expect(names).toEqual([`${"文".repeat(83)}.iso`, `${"文".repeat(83)}.iso~2`, "\ufffdx"]);
+    expect(names.every((name) => Buffer.byteLength(name) <= 255)).toBe(true);
   });
 
   test("the same name twice: both are there", () => {

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { FileEnds, Layer, Opener } from "../../src/formats/driver.js";
-import { unpackBzip2 } from "../../src/formats/dmg/bzip2.js";
+import { unpackBzip2 } from "../../src/formats/bzip2.js";
 import { dmg } from "../../src/formats/dmg/index.js";
 import { unpackLzfse } from "../../src/formats/dmg/lzfse.js";
 import { unpackXz } from "../../src/formats/xz.js";

@@ -1,18 +1,24 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { type DiskExtent, diskExtents } from "../../disk/extents.js";
-import { type OpenedDisk, openDisk } from "../../disk/open.js";
+import type { OpenedDisk } from "../../disk/open.js";
+import type { Layer } from "../../formats/driver.js";
 import { drawPage } from "../../picture/page/page.js";
 import { drawSvg } from "../../picture/svg.js";
 import { terminalLines } from "../../picture/terminal.js";
+import type { View } from "../../tree/view.js";
 import { UserError } from "../../util/errors.js";
 import { explain } from "../../util/explain.js";
-import { hex, printable } from "../../util/text.js";
+import { hex, printable, quote } from "../../util/text.js";
 import { summaries } from "../command-names.js";
 import type { Io } from "../io.js";
 import { writeJsonArray, writeLines } from "../output.js";
 import { isUtf8, pictureOf, writePicture } from "../picturing.js";
 import { jsonOption, openOptionsOf, withReadingOptions } from "../reading-options.js";
 import { alignRow } from "../table.js";
+import { viewOf } from "../viewing.js";
+
+/** Memory for the few blocks that partition tables and lists of files are in. */
+const CACHE_LIMIT = 4 * 2 ** 20;
 
 export function mapCommand(io: Io) {
   return withReadingOptions(
@@ -29,8 +35,9 @@ export function mapCommand(io: Io) {
     .addHelpText("after", help)
     .action((image, { json, picture = false, svg, html, force = false, ...options }) => {
       checkOutputs(picture, svg, html);
-      const disk = openDisk(image, openOptionsOf(options));
+      const view = viewOf(io, image, openOptionsOf(options), CACHE_LIMIT);
       try {
+        const disk = { ...view.disk, files: view.disk.files, layer: layerOf(view) };
         if (picture || svg !== undefined || html !== undefined) {
           draw(io, image, disk, { picture, svg, html, force });
           return;
@@ -39,9 +46,19 @@ export function mapCommand(io: Io) {
         if (json) writeJsonArray(io, mapElements(extents));
         else writeLines(io, mapLines(disk, extents));
       } finally {
-        disk.close();
+        view.close();
       }
     });
+}
+
+/** What the disk is mapped by: of a package, that of the disk in it. */
+function layerOf({ shown: { diskLayer, disks } }: View): Layer {
+  if (diskLayer) return diskLayer;
+  const names = disks.map(({ member }) => quote(member.name)).join(", ");
+  throw new UserError(
+    "it is no disk, but a package of files with none or several in it",
+    names === "" ? undefined : `Choose one with --disk: ${names}.`,
+  );
 }
 
 interface Drawings {

@@ -5,6 +5,7 @@ import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind, NameKind } from "../container.js";
+import { nameGiver } from "../names.js";
 import { checkIso } from "./check.js";
 import { readBootImages } from "./el-torito.js";
 import { type DirectoryRecord, decodeRecord } from "./record.js";
@@ -167,6 +168,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
     if (!isDirectoryId(id))
       throw damagedIso(disk, "there is no directory here", recordsAt(positionOf(id))[0]?.section.position ?? positionOf(id));
     const found = new Map<string, Item>();
+    const give = nameGiver();
     for (const group of groupsOf(disk, positionOf(id), volume)) {
       const [record] = group;
       if (!record || record.name === "." || record.name === "..") continue;
@@ -174,8 +176,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
       if (rock.relocated) continue;
       const item = itemOf(record, rock, group);
       const named = rock.name ?? shownName(record, volume, skip !== undefined);
-      const name = uniqueName(found, record.isAssociated ? `${named}.rsrc` : named);
-      if (item && name !== undefined && !(id === root?.id && holdsRelocated(item))) found.set(name, item);
+      if (item && !(id === root?.id && holdsRelocated(item))) found.set(give(record.isAssociated ? `${named}.rsrc` : named), item);
     }
     listings.set(id, found);
     return found;
@@ -295,14 +296,6 @@ function kindOf(mode: number | undefined): ItemKind {
 /** Plain names are in upper case by rule, and were meant in lower case: as Linux shows them. */
 function shownName({ name }: DirectoryRecord, { kind }: Volume, rockRidge: boolean): string {
   return (kind === "primary" || kind === "high sierra") && !rockRidge ? name.toLowerCase() : name;
-}
-
-/** A name that can stand in a directory; undefined for one that cannot. A name that is there already gets a number. */
-function uniqueName(found: ReadonlyMap<string, unknown>, name: string): string | undefined {
-  const legal = name.replaceAll("/", "_").replaceAll("\0", "");
-  if (legal === "" || legal === "." || legal === ".." || Buffer.byteLength(legal) > 255) return undefined;
-  if (!found.has(legal)) return legal;
-  for (let number = 2; ; number += 1) if (!found.has(`${legal}~${number}`)) return `${legal}~${number}`;
 }
 
 /** The records of the directory at `position`, those of one file together. */

@@ -18,7 +18,7 @@ export interface RockRidge {
   childBlock?: number;
   /** RE: this directory was moved here from elsewhere and does not belong here. */
   relocated?: boolean;
-  /** ZF: the file is stored packed. */
+  /** ZF, and Z2 where Linux is not to see it: the file is stored packed. */
   packed?: PackedFile;
   /** SF: the file is stored in pieces that tables of its own describe. */
   sparse?: boolean;
@@ -49,7 +49,7 @@ export function readRockRidge(entries: Iterable<SystemUseEntry>): RockRidge {
     else if (entry === "TF") readTimes(found, data);
     else if (entry === "CL" && data.length >= 8) found.childBlock = data.readUInt32LE(0);
     else if (entry === "RE") found.relocated = true;
-    else if (entry === "ZF" && data.length >= 12) found.packed = packedOf(data);
+    else if ((entry === "ZF" || entry === "Z2") && data.length >= 12) found.packed = packedOf(data);
     else if (entry === "SF") found.sparse = true;
   }
   if (name.length > 0) found.name = decodeText(Buffer.concat(name));
@@ -127,12 +127,13 @@ function createLink(): { add(data: Buffer): void; target(): string | undefined }
   };
 }
 
-/** Algorithm (2 letters), header size / 4, log2 of the block size, decoded size. Version 2 has 64 bits for that, in both orders of halves. */
+/** Algorithm (2 letters), header size / 4, log2 of the block size, decoded size: in both byte orders in version 1, whose algorithm is "pz", else 64 bits. */
 function packedOf(data: Buffer): PackedFile {
+  const algorithm = data.toString("latin1", 0, 2);
   return {
-    algorithm: data.toString("latin1", 0, 2),
+    algorithm,
     headerSize: (data[2] ?? 0) * 4,
     blockSize: 2 ** (data[3] ?? 0),
-    size: data.readUInt32LE(4),
+    size: algorithm === "pz" ? data.readUInt32LE(4) : Number(data.readBigUInt64LE(4)),
   };
 }

@@ -1,7 +1,11 @@
 // zisofs: files stored as deflated blocks, versions 1 and 2. Reference: libburnia's doc/zisofs_format.txt and zisofs2_format.txt.
 import { type Extent, packedKeys } from "../../formats/driver.js";
+import { unpackBzip2 } from "../../formats/bzip2.js";
 import { unpackXz } from "../../formats/xz.js";
 import { inflateZlib, unzstd } from "../../native/unpack.js";
+import { memorySource } from "../../source/memory.js";
+import { unpackLz4 } from "../../source/packed/lz4-block.js";
+import { blocksOf, FRAME_MAGIC, readFrameHeader } from "../../source/packed/lz4-frames.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
@@ -14,12 +18,29 @@ const MAGIC_2 = "ef2255a1bc1b95a0";
 /** Bytes of a block: 2^15 to 2^17 in version 1, up to 2^20 in version 2. */
 const blockBits = { least: 15, most: 20 } as const;
 
-/** By their numbers in zisofs2: zlib, XZ and zstd. LZ4 and bzip2 are defined, and written by nobody. */
+/** By their numbers in zisofs2. */
 const algorithms: ReadonlyMap<number, (packed: Buffer, target: Uint8Array) => boolean> = new Map([
   [1, inflateZlib],
   [2, unpackXz],
+  [3, unpackLz4Any],
   [4, unzstd],
+  [5, unpackBzip2],
 ]);
+
+/** zisofs2-tools write frames; the format's description says "LZ4" and no more, so that a bare block is one as well. */
+function unpackLz4Any(packed: Buffer, target: Uint8Array): boolean {
+  try {
+    if (packed.length < 7 || packed.readUInt32LE(0) !== FRAME_MAGIC)
+      return unpackLz4(packed, target, 0, target.length, 0) === target.length;
+    const source = memorySource("", packed);
+    const { kind, dataPosition } = readFrameHeader(source, 0, FRAME_MAGIC);
+    const blocks = blocksOf(source, dataPosition, packed.length, kind, new Uint8Array());
+    return blocks.read(target) === target.length && blocks.read(new Uint8Array(1)) === 0;
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof ImageError) return false;
+    throw error;
+  }
+}
 
 /** How the file says of itself that it is packed. */
 interface Header {

@@ -15,10 +15,16 @@ export const types = {
   fifo: "6",
   contiguous: "7",
   paxNext: "x",
+  /** The same, as Solaris wrote it before POSIX did. */
+  paxSolaris: "X",
   paxGlobal: "g",
   longName: "L",
   longLink: "K",
   gnuSparse: "S",
+  /** Of Solaris: an access control list, and no file. */
+  accessList: "A",
+  /** GNU: a directory, whose data is a list of what it held. */
+  dumpDirectory: "D",
   volumeLabel: "V",
   multiVolume: "M",
 } as const;

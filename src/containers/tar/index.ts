@@ -5,6 +5,7 @@ import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind } from "../container.js";
+import { pathTree } from "../path-tree.js";
 import { BLOCK, decodeHeader, types } from "./header.js";
 import { type Member, readMembers } from "./members.js";
 import type { Run } from "./sparse.js";
@@ -14,107 +15,44 @@ export const tar: ContainerDriver = {
   probe(disk) {
     if (disk.size < BLOCK) return false;
     const header = decodeHeader(readBytes(disk, 0, BLOCK));
-    return header !== undefined && header.name !== "" && /^[0-7\0xgLKSVM]$/.test(header.type);
+    return header !== undefined && header.name !== "" && /^[0-7\0xXgLKSVMD]$/.test(header.type);
   },
   open: openTar,
 };
 
 interface TarItem extends Item {
-  readonly member?: Member;
+  readonly member: Member;
 }
-
-interface Folder {
-  readonly item: Item;
-  readonly entries: Map<string, TarItem>;
-}
-
-/** Directories that no member stands for are numbered behind all positions. */
-const IMPLIED = 2 ** 43;
-const ROOT = 1;
-
-/** Names deeper than that are a trap. */
-const DEPTH_LIMIT = 256;
 
 function openTar(disk: Source): Container {
   const { members, notes: walkNotes } = readMembers(disk);
   const notes = [...walkNotes];
-  const items = new Map<number, TarItem>();
-  const folders = new Map<number, Folder>();
-  let implied = 0;
-
-  const addFolder = (item: TarItem): Folder => {
-    const folder = folders.get(item.id) ?? { item, entries: new Map<string, TarItem>() };
-    folders.set(item.id, { ...folder, item });
-    items.set(item.id, item);
-    return folder;
-  };
-  const root = addFolder({ id: ROOT, kind: "directory", size: 0 });
-
-  /** The folder at `path`, made if no member stands for it yet. */
-  function folderAt(path: readonly string[]): Folder {
-    let folder = root;
-    for (const name of path) {
-      const known = folder.entries.get(name);
-      if (known?.kind === "directory") {
-        folder = addFolder(known);
-        continue;
-      }
-      implied += 1;
-      const item: Item = { id: IMPLIED + implied, kind: "directory", size: 0 };
-      folder.entries.set(name, item);
-      folder = addFolder(item);
-    }
-    return folder;
-  }
-
-  /** What a hard link leads to; undefined if that is not there, or a directory: that could lie in itself. */
-  function itemAt(path: readonly string[]): TarItem | undefined {
-    let item: TarItem | undefined = root.item;
-    for (const name of path) item = item && folders.get(item.id)?.entries.get(name);
-    return item?.kind === "directory" ? undefined : item;
-  }
-
-  /** The folder of the member before is nearly always that of this one. */
-  let lastKey: string | undefined = "";
-  let lastFolder = root;
-  function folderOf(path: readonly string[]): Folder {
-    const key = path.slice(0, -1).join("/");
-    if (key !== lastKey) {
-      lastFolder = folderAt(path.slice(0, -1));
-      lastKey = key;
-    }
-    return lastFolder;
-  }
-
+  const tree = pathTree<TarItem>();
   for (const member of members) {
-    const path = partsOf(member.name);
-    const name = path.at(-1);
-    if (name === undefined || path.length > DEPTH_LIMIT) continue;
-    const folder = folderOf(path);
-    const item = member.type === types.hardLink ? itemAt(partsOf(member.link)) : itemOf(member, folder.entries.get(name));
-    if (!item) {
-      notes.push(`The link ${quote(member.name)} leads to a member that is not there.`);
-      continue;
-    }
-    if (item.kind !== "directory" && folder.entries.has(name)) lastKey = undefined;
-    // The last member of a name is the valid one, as when unpacking.
-    folder.entries.set(name, item);
-    if (item.kind === "directory") addFolder(item);
-    else items.set(item.id, item);
+    tree.add(member.name, (before) => {
+      // Where the bytes are with one of the names, each name may have them.
+      const item = member.type === types.hardLink && member.size === 0 ? tree.at(member.link) : itemOf(member, before);
+      if (!item) notes.push(`The link ${quote(member.name)} leads to a member that is not there.`);
+      return item;
+    });
   }
+  const memberAt = (id: number): Member | undefined => {
+    const item = tree.item(id);
+    return item && "member" in item ? item.member : undefined;
+  };
 
   return {
     format: "tar",
     archive: true,
-    root: root.item,
-    item: (id) => items.get(id),
+    root: tree.root,
+    item: tree.item,
     list(id) {
-      const folder = folders.get(id);
-      if (!folder) throw new ImageError("CORRUPT", "there is no such directory", { file: disk.name });
-      return folder.entries;
+      const entries = tree.entries(id);
+      if (!entries) throw new ImageError("CORRUPT", "there is no such directory", { file: disk.name });
+      return entries;
     },
     content(id) {
-      const member = items.get(id)?.member;
+      const member = memberAt(id);
       if (!member) throw new ImageError("CORRUPT", "there is no such member", { file: disk.name });
       return contentOf(disk, member);
     },
@@ -122,21 +60,10 @@ function openTar(disk: Source): Container {
   };
 }
 
-/** `./a//b/../c` → a, c: nothing leads out. */
-function partsOf(name: string): readonly string[] {
-  const parts: string[] = [];
-  for (const part of name.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return parts;
-}
-
 function itemOf(member: Member, before: Item | undefined): TarItem {
   const kind = kindOf(member);
   const { mode, uid, gid, modified, device, link } = member;
   return {
-    // A directory that things were put into before its own member came keeps its number.
     id: kind === "directory" && before?.kind === "directory" ? before.id : member.position / BLOCK + 2,
     kind,
     mode: mode & 0o7777,
@@ -155,6 +82,7 @@ const kinds: Readonly<Record<string, ItemKind>> = {
   [types.characterDevice]: "character device",
   [types.blockDevice]: "block device",
   [types.directory]: "directory",
+  [types.dumpDirectory]: "directory",
   [types.fifo]: "fifo",
 };
 

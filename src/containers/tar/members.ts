@@ -22,8 +22,8 @@ const MEMBER_LIMIT = 4_000_000;
 /** Read at once: headers of small members lie in it together, and next to a big one it costs little. */
 const WINDOW = 64 * 1024;
 
-/** Bytes of a long name, or of pax records. */
-const EXTENSION_LIMIT = 2 ** 20;
+/** Bytes of a long name, or of pax records: those of old sparse members list every run. */
+const EXTENSION_LIMIT = 64 * 2 ** 20;
 
 export interface Members {
   readonly members: readonly Member[];
@@ -51,15 +51,22 @@ export function readMembers(disk: Source): Members {
     const data = position + BLOCK;
     const stored = Math.ceil(header.size / BLOCK) * BLOCK;
     if (isExtension(header.type)) {
-      takeExtension(header, extensionAt(disk, data, header.size), global, next);
+      if (header.size > EXTENSION_LIMIT || data + header.size > disk.size) {
+        notes.push(`A header extension of ${header.size} bytes at byte ${position} cannot be: members behind it are not shown.`);
+        break;
+      }
+      takeExtension(header, readBytes(disk, data, header.size), global, next);
       position = data + stored;
       continue;
     }
-    const member = memberOf(disk, { header, block, position, data }, merged(global, next));
+    const pax = merged(global, next);
+    const member = memberOf(disk, { header, block, position, data }, pax);
     if (next.size > 0) next = new Map();
-    if (member.data + member.size > disk.size) notes.push(`The archive is cut inside the member ${quote(member.name)}.`);
-    if (member.type !== types.volumeLabel) members.push(member);
-    position = member.data + Math.ceil(member.size / BLOCK) * BLOCK;
+    const length = isStored(disk, member, pax.size > 0) ? member.size : 0;
+    if (member.data + length > disk.size) notes.push(`The archive is cut inside the member ${quote(member.name)}.`);
+    if (member.type === types.multiVolume) notes.push(`${quote(member.name)} began in another volume of the archive: it is not shown.`);
+    else if (!notMembers.includes(member.type)) members.push(length === member.size ? member : { ...member, size: length });
+    position = member.data + Math.ceil(length / BLOCK) * BLOCK;
   }
   if (position >= disk.size && members.length > 0 && position !== disk.size) notes.push("The archive has no end mark: it may be cut.");
   return { members, notes };
@@ -73,15 +80,32 @@ function isZero(block: Buffer): boolean {
   return block.every((byte) => byte === 0);
 }
 
+const extensions: readonly string[] = [types.paxNext, types.paxSolaris, types.paxGlobal, types.longName, types.longLink];
+
 function isExtension(type: string): boolean {
-  return type === types.paxNext || type === types.paxGlobal || type === types.longName || type === types.longLink;
+  return extensions.includes(type);
 }
 
-function extensionAt(disk: Source, data: number, size: number): Buffer {
-  if (size > EXTENSION_LIMIT || data + size > disk.size) {
-    throw new ImageError("CORRUPT", `a header extension of ${size} bytes cannot be`, { file: disk.name, position: data });
-  }
-  return readBytes(disk, data, size);
+/** What says something of the archive, or of a member, and is none. */
+const notMembers: readonly string[] = [types.volumeLabel, types.accessList];
+
+/** POSIX.1-2001, "ustar Interchange Format": whatever stands in their size, nothing follows their headers. */
+const withoutData: readonly string[] = [types.symlink, types.characterDevice, types.blockDevice, types.directory, types.fifo];
+
+/**
+ * Whether the bytes of a member follow its header. Those of hard links do so by pax alone; V7, star and others wrote the size of the file, and no bytes.
+ */
+function isStored(disk: Source, { type, size, data }: Member, isPax: boolean): boolean {
+  if (size === 0 || withoutData.includes(type)) return size === 0;
+  if (type !== types.hardLink) return true;
+  return (isPax || !headerFollows(disk, data)) && headerFollows(disk, data + Math.ceil(size / BLOCK) * BLOCK);
+}
+
+/** Whether a header stands at `position`, or what ends an archive. */
+function headerFollows(disk: Source, position: number): boolean {
+  if (position + BLOCK > disk.size) return position === disk.size;
+  const block = readBytes(disk, position, BLOCK);
+  return isZero(block) || decodeHeader(block) !== undefined;
 }
 
 function takeExtension({ type }: TarHeader, content: Buffer, global: Map<string, string>, next: Map<string, string>): void {
@@ -99,13 +123,14 @@ function memberOf(
 ): Member {
   if (pax.size === 0 && header.type !== types.gnuSparse) return Object.assign(header, { position, data });
   const number = (key: string, own: number): number => {
-    const value = Number(pax.get(key) ?? Number.NaN);
+    const value = Number(pax.get(key) || Number.NaN);
     return value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : own;
   };
   const plain: Member = {
     ...header,
-    name: pax.get("GNU.sparse.name") ?? pax.get("path") ?? header.name,
-    link: pax.get("linkpath") ?? header.link,
+    // An empty value takes back what was said before (POSIX.1-2001, "pax Extended Header").
+    name: pax.get("GNU.sparse.name") || pax.get("path") || header.name,
+    link: pax.get("linkpath") || header.link,
     size: Math.floor(number("size", header.size)),
     uid: idOf(number("uid", header.uid)),
     gid: idOf(number("gid", header.gid)),

@@ -12,7 +12,7 @@ export const cdRaw: FormatDriver = {
   name: "cd-raw",
   variants: cdRawVariants,
   extensions: [".bin", ".img", ".mdf", ".iso"],
-  probe: ({ head, size }) => layoutOf(head, size) !== undefined,
+  probe: ({ head, tail, size }) => layoutOf(head, size) !== undefined && !isDiscJuggler(tail),
   open(source, _opener, options) {
     refuseChoice(source, options);
     const layout = layoutOf(readBytes(source, 0, Math.min(source.size, 65_536)), source.size);
@@ -41,6 +41,12 @@ export const cdRaw: FormatDriver = {
     });
   },
 };
+
+/** DiscJuggler's images (CDI) hold the gap before each track: its sectors would be taken for the first of the disk. The version stands 8 bytes before the end. */
+function isDiscJuggler(tail: Uint8Array): boolean {
+  const [version = 0, ...rest] = tail.subarray(-8, -4);
+  return version >= 4 && version <= 6 && rest.join() === "0,0,128";
+}
 
 /** Sectors looked at together: a damaged one is not the end. */
 const SAMPLE = 8;

@@ -1,7 +1,7 @@
 import { inflateZlib } from "../../native/unpack.js";
 import { unpackXz } from "../xz.js";
 import { unpackAdc } from "./adc.js";
-import { unpackBzip2 } from "./bzip2.js";
+import { unpackBzip2 } from "../bzip2.js";
 import { entryTypes } from "./layout.js";
 import { unpackLzfse } from "./lzfse.js";
 
