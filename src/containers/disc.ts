@@ -47,31 +47,31 @@ function failureOf(opened: Container | ImageError | undefined): ImageError | und
 
 /**
  * Rock Ridge has owners, modes and links as well, unless its side is a stub: one file that says that the disc is UDF. Joliet and plain names are shorter.
- * Files over 4 GiB may be there cut, as genisoimage does it (-allow-limited-size).
+ * Of files over 4 GiB genisoimage stores less there than they have (-allow-limited-size).
  */
 function isBetter(udfSide: Container, isoSide: Container): boolean {
   if (isoSide.facts().variant !== "Rock Ridge") return true;
-  const [iso, udfs] = [count(isoSide), count(udfSide)];
-  return iso.things < udfs.things || (iso.things === udfs.things && iso.bytes < udfs.bytes);
+  const [iso, other] = [survey(isoSide), survey(udfSide)];
+  return iso.things < other.things || iso.largest < other.largest;
 }
 
-/** What is in a container, and bytes of its files, as far as `COUNT_LIMIT` things; those that cannot be read are not there. */
-function count(container: Container): { readonly things: number; readonly bytes: number } {
+/** How much is in a container, and bytes of its largest file, as far as `COUNT_LIMIT` things; those that cannot be read are not there. */
+function survey(container: Container): { readonly things: number; readonly largest: number } {
   const waiting = [container.root.id];
   let things = 0;
-  let bytes = 0;
+  let largest = 0;
   for (let id = waiting.shift(); id !== undefined && things < COUNT_LIMIT; id = waiting.shift()) {
     try {
       for (const item of container.list(id).values()) {
         things += 1;
         if (item.kind === "directory") waiting.push(item.id);
-        else bytes += item.size;
+        else largest = Math.max(largest, item.size);
       }
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
     }
   }
-  return { things, bytes };
+  return { things, largest };
 }
 
 /** The UDF side, with what machines boot from, which only the other side tells. */

@@ -5,11 +5,9 @@ import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Container } from "../../src/containers/container.js";
 import { initramfs } from "../../src/containers/cpio/index.js";
-import { createIndexStore } from "../../src/disk/index-store.js";
-import { createUnpacker } from "../../src/disk/unpack.js";
 import { memorySource } from "../../src/source/memory.js";
 import type { Source } from "../../src/source/source.js";
-import { alone } from "../support/containers.js";
+import { alone, unpacking } from "../support/containers.js";
 import { noise } from "../support/content.js";
 import { cpioArchive, type CpioEntry, cpioEntry, types } from "../support/cpio-builder.js";
 import { requireProgram } from "../support/qemu.js";
@@ -19,12 +17,7 @@ import { type Aspect, contentOf, listContainer, listFolder, makeTree, treeDiffer
 const aspects: readonly Aspect[] = ["kind", "mode", "uid", "gid", "modified", "size", "target", "sha256"];
 
 function opened(content: Uint8Array): Container {
-  const unpacker = createUnpacker(createIndexStore({}, undefined), { degraded: false });
-  const unpack = (source: Parameters<typeof unpacker.unpack>[0], label: string) => {
-    const { source: inner, packings } = unpacker.unpack(source, label);
-    return packings.length > 0 ? inner : undefined;
-  };
-  return initramfs.open(memorySource("initrd.img", content), { ...alone, unpack });
+  return initramfs.open(memorySource("initrd.img", content), unpacking());
 }
 
 const packers: Readonly<Record<string, readonly string[]>> = {

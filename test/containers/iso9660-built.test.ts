@@ -1,9 +1,11 @@
 // Discs that no installable program writes, from a builder that knows the specification alone.
+import { execFileSync } from "node:child_process";
+import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { openIso } from "../../src/containers/iso9660/index.js";
 import type { Container, Item } from "../../src/containers/container.js";
 import { memorySource } from "../../src/source/memory.js";
-import { noise } from "../support/content.js";
+import { noise, text } from "../support/content.js";
 import { both32, buildIso, type IsoRecipe, susp } from "../support/iso-builder.js";
 import { difference } from "../support/reading.js";
 import { contentOf, listContainer } from "../support/trees.js";
@@ -187,6 +189,72 @@ describe("Rock Ridge", () => {
     }));
     const container = open({ rootUse, records });
     expect([...container.list(container.root.id).keys()]).toEqual(["same", "same~2"]);
+  });
+});
+
+describe("files that are stored packed by zisofs2", () => {
+  const plain = Buffer.concat([text(1, 40_000), Buffer.alloc(32_768), noise(2, 5000)]);
+  /** Blocks of 32 KiB, each packed by a program; one of zeros takes nothing. */
+  function packed(algorithm: number, letters: string, entry: string, pack: (block: Buffer) => Buffer): IsoRecipe {
+    const blocks = Array.from({ length: Math.ceil(plain.length / 32_768) }, (_, index) =>
+      plain.subarray(index * 32_768, (index + 1) * 32_768),
+    );
+    const stored = blocks.map((block) => (block.every((byte) => byte === 0) ? Buffer.alloc(0) : pack(block)));
+    const header = Buffer.alloc(24 + 8 * (blocks.length + 1));
+    header.write("ef2255a1bc1b95a0", "hex");
+    header.set([0, 6, algorithm, 15], 8);
+    header.writeBigUInt64LE(BigInt(plain.length), 12);
+    let at = header.length;
+    [...stored, Buffer.alloc(0)].forEach((block, index) => {
+      header.writeBigUInt64LE(BigInt(at), 24 + 8 * index);
+      at += block.length;
+    });
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(plain.length));
+    const use = susp(entry, Buffer.concat([Buffer.from(letters), Buffer.from([6, 15]), size]));
+    return {
+      rootUse: Buffer.concat([SP, posix(0o040755)]),
+      records: [
+        { name: "A.;1", content: Buffer.concat([header, ...stored]), systemUse: Buffer.concat([named("a"), posix(0o100644), use]) },
+      ],
+    };
+  }
+  const run =
+    (program: string, ...options: readonly string[]) =>
+    (block: Buffer) =>
+      execFileSync(program, options, { input: block });
+  /** A bare block: literals alone. */
+  const literals = (block: Buffer) => {
+    const rest = block.length - 15;
+    const more = Buffer.alloc(Math.floor(rest / 255) + 1, 255);
+    more[more.length - 1] = rest % 255;
+    return Buffer.concat([Buffer.from([0xf0]), more, block]);
+  };
+
+  test.each<[string, number, string, string, (block: Buffer) => Buffer]>([
+    ["zlib", 1, "PZ", "ZF", (block) => deflateSync(block)],
+    ["zlib, out of sight of Linux", 1, "PZ", "Z2", (block) => deflateSync(block)],
+    ["xz", 2, "XZ", "ZF", run("xz", "-c")],
+    ["frames of lz4", 3, "L4", "Z2", run("lz4", "-q", "-c")],
+    ["blocks of lz4", 3, "L4", "ZF", literals],
+    ["zstd", 4, "ZD", "ZF", run("zstd", "-q", "-c")],
+    ["bzip2", 5, "B2", "ZF", run("bzip2", "-c")],
+  ])("with %s", (_, algorithm, letters, entry, pack) => {
+    const container = open(packed(algorithm, letters, entry, pack));
+    const file = only(container);
+    expect(file.size).toBe(plain.length);
+    expect(contentOf(container, file.id).equals(plain)).toBe(true);
+  });
+
+  test("whose directory says another size: no data", () => {
+    const recipe = packed(1, "PZ", "ZF", (block) => deflateSync(block));
+    const container = open(recipe, (disc) => {
+      // 2^32 more, in the directory alone.
+      const at = disc.indexOf("ZF\x10\x01PZ", 0, "latin1");
+      disc[at + 12] = 1;
+      return disc;
+    });
+    expect(() => container.content(only(container).id)).toThrow(/its directory says/);
   });
 });
 

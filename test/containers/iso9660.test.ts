@@ -89,14 +89,14 @@ describe.skipIf(!requireProgram("xorriso") || !requireProgram("genisoimage"))("d
     );
   });
 
-  test("transparently compressed files (zisofs)", () => {
+  test.each([
+    "level=9:block_size=32k",
+    "level=9:version_2=on:block_size_v2=64k:susp_z2=off",
+    "level=6:version_2=on:block_size_v2=1m:susp_z2=on",
+  ])("transparently compressed files (zisofs, %s)", (options) => {
     const packed = subdirectory(directory);
     const image = join(subdirectory(directory), "disc.iso");
-    run(
-      "xorriso",
-      ["-outdev", image, "-zisofs", "level=9:block_size=32k", "-map", tree, "/", "-set_filter_r", "--zisofs", "/", "--"],
-      packed,
-    );
+    run("xorriso", ["-outdev", image, "-zisofs", options, "-map", tree, "/", "-set_filter_r", "--zisofs", "/", "--"], packed);
     expect(treeDifferences(listIso(image, ["size", "sha256"]), listFolder(tree, ["size", "sha256"]))).toEqual([]);
   });
 });

@@ -113,6 +113,101 @@ describe("archives from the specification", () => {
     ]);
   });
 
+  /** The field of the link's target. */
+  const linked = (name: string, target: string, size: number, type = "1"): Buffer => {
+    const block = member(name, size, { type });
+    block.write(target, 157);
+    block.write("        ", 148);
+    const sum = block.reduce((all, byte) => all + byte, 0);
+    block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+    return block;
+  };
+  const pax = (text: string): Buffer =>
+    Buffer.concat([
+      member("pax", Buffer.byteLength(text), { type: "x" }),
+      Buffer.concat([Buffer.from(text), Buffer.alloc(512)]).subarray(0, 512),
+    ]);
+
+  test("links, directories and devices with a size and no data, as V7, star and Solaris wrote them", () => {
+    const archive = archiveOf(
+      ...[member("a", 700), noise(1, 1024)],
+      ...[linked("hard", "a", 700), linked("soft", "a", 9, "2"), member("d/", 4096, { type: "5" })],
+      ...[member("tty", 5, { type: "3" }), member("pipe", 5, { type: "6" }), linked("last", "a", 700), member("b", 5), noise(2, 512)],
+      linked("at the end", "b", 5),
+    );
+    const container = tar.open(archive, alone);
+    const found = [...container.list(container.root.id)].map(([name, { kind, size }]) => [name, kind, size]);
+    expect(found).toEqual([
+      ["a", "file", 700],
+      ["hard", "file", 700],
+      ["soft", "symlink", 0],
+      ["d", "directory", 0],
+      ["tty", "character device", 0],
+      ["pipe", "fifo", 0],
+      ["last", "file", 700],
+      ["b", "file", 5],
+      ["at the end", "file", 5],
+    ]);
+    expect(container.facts().notes).toEqual([]);
+  });
+
+  test("links with data, as pax has them", () => {
+    for (const extension of [[], [pax("13 mtime=1.5\n")]]) {
+      const data = extension.length > 0 ? [member("inner", 5), noise(3, 512)] : [noise(4, 1024)];
+      const archive = archiveOf(
+        member("a", 1024),
+        noise(1, 1024),
+        ...extension,
+        linked("hard", "a", 1024),
+        ...data,
+        member("b", 5),
+        noise(2, 512),
+      );
+      const container = tar.open(archive, alone);
+      expect([...container.list(container.root.id)].map(([name, { size }]) => [name, size])).toEqual([
+        ["a", 1024],
+        ["hard", 1024],
+        ["b", 5],
+      ]);
+      const hard = container.list(container.root.id).get("hard");
+      expect(hard && contentOf(container, hard.id).equals(Buffer.concat(data).subarray(0, 1024))).toBe(true);
+    }
+  });
+
+  test("extensions of Solaris, lists of dump directories, and what is no member", () => {
+    const archive = archiveOf(
+      ...[member("x", 18, { type: "X" }), Buffer.from("18 path=long name\n".padEnd(512, "\0")), member("short", 5), noise(1, 512)],
+      ...[member("acl", 5, { type: "A" }), noise(2, 512), member("dump/", 5, { type: "D" }), noise(3, 512)],
+      ...[member("rest of a volume", 5, { type: "M" }), noise(4, 512), member("z", 5), noise(5, 512)],
+    );
+    const container = tar.open(archive, alone);
+    expect([...container.list(container.root.id)].map(([name, { kind }]) => [name, kind])).toEqual([
+      ["long name", "file"],
+      ["dump", "directory"],
+      ["z", "file"],
+    ]);
+    expect(container.facts().notes).toEqual([expect.stringMatching(/"rest of a volume" began in another volume/)]);
+  });
+
+  test("records that are taken back, names too long for Linux, and extensions that cannot be", () => {
+    const container = tar.open(
+      archiveOf(
+        pax("8 path=\n8 size=\n"),
+        member("own", 5),
+        noise(1, 512),
+        pax(`310 path=${"é".repeat(150)}\n`),
+        member("s", 5),
+        noise(2, 512),
+      ),
+      alone,
+    );
+    const names = [...container.list(container.root.id).keys()];
+    expect(names).toEqual(["own", "é".repeat(127)]);
+    const cut = tar.open(archiveOf(member("a", 5), noise(1, 512), member("p", 2 ** 32, { type: "x" })), alone);
+    expect([...cut.list(cut.root.id).keys()]).toEqual(["a"]);
+    expect(cut.facts().notes.join()).toMatch(/extension of 4294967296 bytes .*not shown/);
+  });
+
   test("names that lead out lead nowhere", () => {
     const container = tar.open(
       archiveOf(member("../../a", 5), noise(1, 512), member("/b", 5), noise(2, 512), member("c/../../d", 5), noise(3, 512)),

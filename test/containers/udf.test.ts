@@ -1,9 +1,10 @@
 // Volumes made by other programs, compared with what those were given and with what another reader finds.
 import { spawnSync } from "node:child_process";
-import { linkSync, mkdirSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Container } from "../../src/containers/container.js";
+import { disc } from "../../src/containers/disc.js";
 import { udf } from "../../src/containers/udf/index.js";
 import { fileSource, openFile } from "../../src/source/file.js";
 import { memorySource } from "../../src/source/memory.js";
@@ -54,6 +55,24 @@ describe.skipIf(!has.genisoimage || !has["7z"])("bridge discs made by genisoimag
     const expected = listFolder(home, aspects);
     expect(filesOf(found).size).toBeGreaterThan(100);
     expect(treeDifferences(filesOf(found), filesOf(expected))).toEqual([]);
+  });
+
+  test("whose side of ISO 9660 has less of a file than it has: the other one is shown, though it has no links", () => {
+    const content = readFileSync(image);
+    const shown = (bytes: Buffer) => {
+      const container = disc.open(memorySource("disc.iso", bytes), alone);
+      return [container.format, container.list(container.root.id).get("large.bin")?.size];
+    };
+    expect(shown(content)).toEqual(["iso9660", 3_000_001]);
+    // The record of Rock Ridge, and that of Joliet: 32 bits little-endian, and again big-endian.
+    const size = Buffer.alloc(8);
+    size.writeUInt32LE(3_000_001);
+    size.writeUInt32BE(3_000_001, 4);
+    for (let at = content.indexOf(size); at >= 0; at = content.indexOf(size, at)) {
+      content.writeUInt32LE(7, at);
+      content.writeUInt32BE(7, at + 4);
+    }
+    expect(shown(content)).toEqual(["udf", 3_000_001]);
   });
 
   test("tell what they are", () => {

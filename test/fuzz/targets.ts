@@ -9,6 +9,7 @@ import { ova } from "../../src/containers/ovf/ova.js";
 import { vagrant } from "../../src/containers/ovf/vagrant.js";
 import { tar } from "../../src/containers/tar/index.js";
 import { udf } from "../../src/containers/udf/index.js";
+import { zip } from "../../src/containers/zip/index.js";
 import type { OpenOptions } from "../../src/formats/driver.js";
 import { driverNamed } from "../../src/formats/registry.js";
 import { formatNames } from "../../src/formats/names.js";
@@ -104,6 +105,7 @@ const containerEntries: Readonly<Record<string, ContainerEntry>> = {
   ovf: { drivers: [ova, vagrant, ovf], seeds: containers.ovf, repair: repairTar },
   tar: { drivers: [tar], seeds: containers.tar, repair: repairTar },
   udf: { drivers: [udf], seeds: containers.udf, repair: repairUdf },
+  zip: { drivers: [zip], seeds: containers.zip },
 };
 
 const containerTargets = Object.entries(containerEntries).map(([name, { drivers, seeds, repair, options = () => ({}) }]): Target => {

@@ -136,8 +136,8 @@ function readEnd64(disk: Source, end: number): (ReturnType<typeof endRecord64.de
   // It stands right in front, unless it is longer; the position it tells may lack what stands in front of the archive.
   for (const place of [position, at - endRecord64.size]) {
     if (place < 0 || place + endRecord64.size > at) continue;
-    const fields = endRecord64.decode(readBytes(disk, place, endRecord64.size));
-    if (fields.signature === END64) return { ...fields, at: place };
+    const record = readBytes(disk, place, endRecord64.size);
+    if (record.toString("latin1", 0, 4) === END64) return { ...endRecord64.decode(record), at: place };
   }
   throw damaged(disk, "the end of its directory (zip64) is not where it should be", at);
 }

@@ -112,8 +112,10 @@ const kinds: Readonly<Record<number, ItemKind>> = {
   12: "socket",
 };
 
-function kindOf({ mode = 0, isDirectory }: Entry): ItemKind {
-  return isDirectory ? "directory" : (kinds[mode >>> 12] ?? "file");
+/** What was read from a pipe has the mode of the pipe, and bytes all the same. */
+function kindOf({ mode = 0, isDirectory, size }: Entry): ItemKind {
+  const kind = isDirectory ? "directory" : (kinds[mode >>> 12] ?? "file");
+  return size > 0 && kind !== "directory" && kind !== "symlink" ? "file" : kind;
 }
 
 function compressionsOf(entries: readonly Entry[]): string {

@@ -6,6 +6,7 @@ import { buildIso, both32, susp } from "../../support/iso-builder.js";
 import { buildManifest, buildOvf, buildTar, item, machine } from "../../support/ovf-builder.js";
 import { buildUdf, type UdfKind, type UdfNode } from "../../support/udf-builder.js";
 import { udfDeviceAttribute, udfPath } from "../../support/udf-structures.js";
+import { buildZip, zipExtra } from "../../support/zip-builder.js";
 import { type Input, inputOf } from "../input.js";
 import { filtered, written } from "./programs.js";
 
@@ -37,7 +38,13 @@ function zisofs(version: 1 | 2): { readonly content: Buffer; readonly entry: Buf
     table.writeUInt32LE(at, index * pointer);
     at += block.length;
   });
-  const fields = Buffer.concat([Buffer.from(version === 1 ? "pz" : "PZ"), Buffer.from([header.length / 4, 15]), both32(size)]);
+  const wide = Buffer.alloc(8);
+  wide.writeUInt32LE(size);
+  const fields = Buffer.concat([
+    Buffer.from(version === 1 ? "pz" : "PZ"),
+    Buffer.from([header.length / 4, 15]),
+    version === 1 ? both32(size) : wide,
+  ]);
   return { content: Buffer.concat([header, table, ...blocks]), entry: susp("ZF", fields) };
 }
 
@@ -313,4 +320,17 @@ export function ec2(): readonly Input[] {
   };
   const secrets = `<user_encrypted_key algorithm="AES-128-CBC">${sealed}</user_encrypted_key><user_encrypted_iv>${sealed}</user_encrypted_iv>`;
   return [inputOf(bundle(packed, "", "kernel")), inputOf(bundle(encrypted, secrets, "machine"))];
+}
+
+export function zip(): readonly Input[] {
+  const content = text(3, 3000);
+  const entries = [
+    { name: "a.img", content, method: 8, extra: zipExtra(0x5455, Buffer.from([1, 0, 0, 0, 0])) },
+    { name: "d/b.bin", content, wide: true, extra: zipExtra(0x7875, Buffer.from([1, 4, 0, 0, 0, 0, 4, 0, 0, 0, 0])) },
+    { name: "l", content: Buffer.from("a.img"), method: 8, attributes: 0o120777 * 65_536 },
+    { name: "d\\c", content: noise(1, 40), madeBy: 0 },
+  ];
+  return [{}, { wide: true }, { comment: "text", front: noise(2, 90) }, { between: noise(3, 70) }].map((recipe) =>
+    inputOf({ "a.zip": buildZip({ ...recipe, entries }) }),
+  );
 }
