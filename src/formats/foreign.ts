@@ -114,6 +114,7 @@ export function foreignKind(
   { head, tail }: { readonly head: Uint8Array; readonly tail: Uint8Array },
   namedRaw: boolean,
 ): string | undefined {
+  if (!namedRaw && isWindowsProgram(head)) return "it is a program of Windows or EFI, not a disk image";
   const known = (namedRaw ? images : [...images, ...documents]).find(({ marks }) =>
     marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)),
   );
@@ -122,6 +123,12 @@ export function foreignKind(
       ? `it has the signature of ${known.what}, and is none that can be read`
       : `it is ${known.what}, not a disk image`;
   return !namedRaw && isText(head) ? "it is text, not a disk image" : undefined;
+}
+
+/** "MZ", and where the number at 0x3c says, "PE" (Microsoft, "PE Format"). */
+function isWindowsProgram(head: Uint8Array): boolean {
+  if (!hasAt(head, 0, "MZ") || head.length < 0x40) return false;
+  return hasAt(head, new DataView(head.buffer, head.byteOffset, 0x40).getUint32(0x3c, true), "PE\0\0");
 }
 
 function hasAt(content: Uint8Array, position: number, signature: string): boolean {

@@ -112,7 +112,10 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
       })
     : undefined;
   const info = Buffer.from(`${harmlessJson(description, 2)}\n`);
-  const only = flat ? undefined : standingFor(inner.disks, opened, depth === 0 ? around.options.disk : undefined);
+  const { disk: wanted } = around.options;
+  const chosen = flat || wanted === undefined ? undefined : chosenFrom(inner.disks, wanted);
+  if (!flat && wanted !== undefined && !chosen && depth === 0) throw noSuchDisk(opened, inner.disks, wanted);
+  const only = flat ? undefined : (chosen ?? standingFor(inner.disks));
   const byRole = (role: string) => inner.disks.find(({ member }) => member.role === role)?.member.path;
   const links = { kernel: byRole("AKI"), ramdisk: byRole("ARI") };
   const partitions = table ? partitionEntries(table, flat, file) : [];
@@ -169,19 +172,32 @@ export function show(opened: Opened, around: Surroundings, depth = 0): Shown {
   return self;
 }
 
-/** The disk that stands for a package: the one that is wanted, the one that a machine starts from, or the only one. Throws a `UserError` if it is not there. */
-function standingFor(disks: readonly ShownMember[], { layer }: Opened, wanted: string | undefined): ShownMember | undefined {
-  if (wanted !== undefined) {
-    const found = disks.find(({ member }) => member.name === wanted) ?? disks.find(({ member }) => member.path === wanted);
-    if (found) return found;
-    const names = disks.map(({ member }) => quote(member.name)).join(", ");
-    throw new UserError(
-      `${layer.name}: there is no disk ${quote(wanted)} in it`,
-      names === "" ? "There is no disk in it." : `There are: ${names}.`,
-    );
-  }
+/** The disk that stands for a package: the one that a machine starts from, or the only one. */
+function standingFor(disks: readonly ShownMember[]): ShownMember | undefined {
   const machines = disks.filter(({ member }) => member.role !== "AKI" && member.role !== "ARI" && member.role !== "CD");
   return machines.find(({ member }) => member.role === "AMI") ?? (machines.length === 1 ? machines[0] : undefined);
+}
+
+/** The one with that name, or that path; else the package in which there is one. */
+function chosenFrom(disks: readonly ShownMember[], wanted: string): ShownMember | undefined {
+  return (
+    disks.find(({ member }) => member.name === wanted) ??
+    disks.find(({ member }) => member.path === wanted) ??
+    disks.find(({ shown }) => chosenFrom(shown.disks, wanted))
+  );
+}
+
+function noSuchDisk({ layer }: Opened, disks: readonly ShownMember[], wanted: string): UserError {
+  const names = disks.flatMap(namesBelow).map(quote).join(", ");
+  return new UserError(
+    `${layer.name}: there is no disk ${quote(wanted)} in it`,
+    names === "" ? "There is no disk in it." : `There are: ${names}.`,
+  );
+}
+
+/** Of disks that can be chosen: its own, or those of the disks in it. */
+export function namesBelow({ member, shown }: ShownMember): readonly string[] {
+  return shown.diskLayer || shown.disks.length === 0 ? [member.name] : shown.disks.flatMap(namesBelow);
 }
 
 /** A disk in a container. */

@@ -11,7 +11,9 @@ import { builtDisks } from "../support/built.js";
 import { noise } from "../support/content.js";
 import { buildQcow2 } from "../support/qcow2-builder.js";
 import type { Cluster } from "../support/qcow2-entries.js";
+import { buildTar } from "../support/ovf-builder.js";
 import { tempDirectory } from "../support/temp.js";
+import { buildZip } from "../support/zip-builder.js";
 import { fakeIo, outputOf, run } from "./fake-io.js";
 
 const KIB = 1024;
@@ -22,6 +24,7 @@ async function mapOf(image: string, ...words: readonly string[]): Promise<MapEle
 
 describe("map", () => {
   const disks = builtDisks();
+  const directory = tempDirectory();
   const data = (seed: number): Cluster => ({ kind: "data", content: noise(seed, 4096) });
 
   test("as text", async () => {
@@ -51,6 +54,29 @@ describe("map", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  test("of a package: of the disk in it, or the one that is chosen, in packages in packages too", async () => {
+    const [one, two] = [noise(1, 20_480), noise(2, 40_960)];
+    const inner = buildTar([
+      { name: "one.img", content: one },
+      { name: "folder/two.img", content: two },
+    ]);
+    const image = (name: string, content: Uint8Array) => {
+      writeFileSync(join(directory, name), content);
+      return join(directory, name);
+    };
+    const single = image("single.tar", buildTar([{ name: "one.img", content: one }]));
+    expect(await mapOf(single)).toMatchObject([{ length: one.length, data: true, file: "one.img" }]);
+    const several = image("several.tar", inner);
+    const nested = image("nested.zip", buildZip({ entries: [{ name: "inner.tar", content: inner }] }));
+    for (const archive of [several, nested]) {
+      for (const name of ["two", ...(archive === several ? ["folder/two.img"] : [])]) {
+        expect(await mapOf(archive, "--disk", name)).toMatchObject([{ length: two.length, file: "folder/two.img" }]);
+      }
+      await expect(mapOf(archive)).rejects.toMatchObject({ hint: 'Choose one with --disk: "one", "two".' });
+      await expect(mapOf(archive, "--disk", "three")).rejects.toMatchObject({ hint: 'There are: "one", "two".' });
+    }
   });
 
   test("an empty disk has an empty map", async () => {

@@ -99,4 +99,19 @@ describe.skipIf(!requireProgram("xorriso") || !requireProgram("genisoimage"))("d
     run("xorriso", ["-outdev", image, "-zisofs", options, "-map", tree, "/", "-set_filter_r", "--zisofs", "/", "--"], packed);
     expect(treeDifferences(listIso(image, ["size", "sha256"]), listFolder(tree, ["size", "sha256"]))).toEqual([]);
   });
+
+  test.each<[string, readonly string[], readonly string[], RegExp]>([
+    ["HFS", genisoimage, ["-hfs", "-R"], /disk\.raw is an HFS file system, too/],
+    ["HFS in a partition", genisoimage, ["-hfs", "-part", "-R"], /partitions\/2\.raw is an HFS file system, too/],
+    ["HFS+ in a partition", xorriso, ["-hfsplus", "-R"], /partitions\/3\.raw is an HFS\+ file system, too/],
+  ])("hybrids with %s: what is beside is told", (_, program, options, told) => {
+    const image = made(program, ...options);
+    const source = fileSource(openFile(image, { devices: false }));
+    try {
+      expect(openIso(source).facts().notes).toEqual([expect.stringMatching(told)]);
+    } finally {
+      source.close();
+    }
+    expect(treeDifferences(listIso(image, ["kind", "size", "sha256"]), listFolder(tree, ["kind", "size", "sha256"]))).toEqual([]);
+  });
 });

@@ -1,10 +1,8 @@
-import { gzipSync } from "node:zlib";
+import { crc32, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { kernel } from "../../src/containers/kernel/index.js";
-import { createIndexStore } from "../../src/disk/index-store.js";
-import { createUnpacker } from "../../src/disk/unpack.js";
 import { memorySource } from "../../src/source/memory.js";
-import { alone } from "../support/containers.js";
+import { unpacking } from "../support/containers.js";
 import { noise, text } from "../support/content.js";
 import { contentOf } from "../support/trees.js";
 
@@ -27,12 +25,7 @@ function bzImage(payload: Uint8Array, { protocol = 0x20f, setup = 3, version = "
 }
 
 function opened(content: Uint8Array) {
-  const unpacker = createUnpacker(createIndexStore({}, undefined), { degraded: false });
-  const unpack = (source: Parameters<typeof unpacker.unpack>[0], label: string) => {
-    const { source: inner, packings } = unpacker.unpack(source, label);
-    return packings.length > 0 ? inner : undefined;
-  };
-  return kernel.open(memorySource("vmlinuz", content), { ...alone, unpack });
+  return kernel.open(memorySource("vmlinuz", content), unpacking());
 }
 
 /** An ELF of 64 bits with one loaded segment, and an interpreter if it is a program for people. */
@@ -108,6 +101,57 @@ describe("kernels", () => {
     const container = opened(uImage);
     expect(container.facts()).toMatchObject({ variant: "uImage", details: { name: "Linux-5.4", compression: "gzip" } });
     expect(contentOf(container, 2).equals(inner)).toBe(true);
+  });
+
+  test("the version, from where the kernel keeps it, at whatever place", () => {
+    const banner = "Linux version 6.1.0-test (me@here) (gcc 12) #1 SMP";
+    for (const at of [3000, 2 ** 20 - 20, 2 ** 20 - 14, 2 ** 20]) {
+      const content = Buffer.concat([elf(0xffffffff81000000n), Buffer.alloc(2 ** 20)]);
+      content.write("Linux version %s\n\0", 200);
+      content.write(`${banner}\n\0`, at);
+      expect(opened(content).facts().details["version"]).toBe(banner.slice("Linux version ".length));
+      expect(opened(bzImage(gzipSync(content), { version: "" })).facts().details["version"]).toBe(banner.slice("Linux version ".length));
+    }
+  });
+
+  test("programs that boot loaders or Xen know by marks in them", () => {
+    const multiboot = elf(0x100000n);
+    [0x1badb002, 3, 2 ** 32 - 0x1badb002 - 3].forEach((word, index) => multiboot.writeUInt32LE(word, 4084 + 4 * index));
+    expect(opened(multiboot).facts()).toMatchObject({ variant: "ELF, x86-64", details: { "started by": "Multiboot" } });
+    const second = elf(0x100000n);
+    [0xe85250d6, 0, 16, 2 ** 32 - 0xe85250d6 - 16].forEach((word, index) => second.writeUInt32LE(word, 1024 + 4 * index));
+    expect(opened(second).facts().details).toMatchObject({ "started by": "Multiboot2" });
+    const xen = elf(0n);
+    xen.writeUInt16LE(2, 56);
+    xen.writeUInt32LE(4, 120);
+    xen.writeBigUInt64LE(2000n, 128);
+    xen.writeBigUInt64LE(24n, 120 + 32);
+    [4, 4, 6].forEach((word, index) => xen.writeUInt32LE(word, 2000 + 4 * index));
+    xen.write("Xen\0", 2012, "latin1");
+    expect(opened(xen).facts().details).toMatchObject({ "started by": "Xen" });
+    multiboot.writeUInt32LE(0, 4092);
+    expect(kernel.probe(memorySource("x", multiboot))).toBe(false);
+  });
+
+  test("the sums of a uImage are compared by a check", () => {
+    const packed = gzipSync(inner);
+    const image = Buffer.concat([Buffer.alloc(64), packed]);
+    image.writeUInt32BE(0x27051956, 0);
+    image.writeUInt32BE(packed.length, 12);
+    image.writeUInt32BE(crc32(packed), 24);
+    image[30] = 2;
+    image[31] = 1;
+    image.writeUInt32BE(crc32(image.subarray(0, 64)), 4);
+    const check = (content: Uint8Array) => opened(content).check?.(() => undefined);
+    expect(check(image)).toEqual([]);
+    const changed = (at: number) => {
+      const content = Buffer.from(image);
+      content[at] = (content[at] ?? 0) ^ 1;
+      return content;
+    };
+    expect(check(changed(40))).toMatchObject([{ file: "header", severity: "error" }]);
+    expect(check(changed(image.length - 3))).toMatchObject([{ file: "data", severity: "error" }]);
+    expect(check(image.subarray(0, image.length - 9))).toMatchObject([{ file: "data", message: expect.stringMatching(/cut/) }]);
   });
 
   test("programs for people, boot sectors and noise are none", () => {

@@ -5,6 +5,7 @@ import type { Layer } from "../../formats/driver.js";
 import { drawPage } from "../../picture/page/page.js";
 import { drawSvg } from "../../picture/svg.js";
 import { terminalLines } from "../../picture/terminal.js";
+import { namesBelow } from "../../tree/shown.js";
 import type { View } from "../../tree/view.js";
 import { UserError } from "../../util/errors.js";
 import { explain } from "../../util/explain.js";
@@ -54,7 +55,7 @@ export function mapCommand(io: Io) {
 /** What the disk is mapped by: of a package, that of the disk in it. */
 function layerOf({ shown: { diskLayer, disks } }: View): Layer {
   if (diskLayer) return diskLayer;
-  const names = disks.map(({ member }) => quote(member.name)).join(", ");
+  const names = disks.flatMap(namesBelow).map(quote).join(", ");
   throw new UserError(
     "it is no disk, but a package of files with none or several in it",
     names === "" ? undefined : `Choose one with --disk: ${names}.`,

@@ -8,6 +8,7 @@ import type { Container, ContainerDriver, Content, Item, ItemKind, NameKind } fr
 import { nameGiver } from "../names.js";
 import { checkIso } from "./check.js";
 import { readBootImages } from "./el-torito.js";
+import { notesOnHybrids } from "./hybrids.js";
 import { type DirectoryRecord, decodeRecord } from "./record.js";
 import { type RockRidge, readRockRidge } from "./rock-ridge.js";
 import { findSessions } from "./sessions.js";
@@ -58,7 +59,7 @@ export function openIso(file: Source, { names, session, sessions: known }: IsoOp
   const volumes = missing > 0 ? readVolumes(disk, start + missing) : found;
   const { volume, skip } = chooseVolume(disk, volumes, names === "udf" ? undefined : names);
   const shown = session ?? sessions.length;
-  const notes = missing > 0 ? ["It is a later session of a disc without the ones before: files that lie in those cannot be read."] : [];
+  const lost = missing > 0 ? ["It is a later session of a disc without the ones before: files that lie in those cannot be read."] : [];
   return isoContainer(disk, {
     volumes,
     volume,
@@ -66,7 +67,7 @@ export function openIso(file: Source, { names, session, sessions: known }: IsoOp
     bootImages: bootImagesOf(disk, start + missing, missing),
     start: start + missing,
     session: sessions.length > 1 ? `${shown} of ${sessions.length}` : undefined,
-    notes,
+    notes: [...lost, ...notesOnHybrids(file)],
   });
 }
 

@@ -9,6 +9,8 @@ export interface Kernel {
   readonly details: Readonly<Record<string, string | number | boolean>>;
   /** The kernel proper, which the file unpacks at its start. Bytes. */
   readonly payload?: { readonly position: number; readonly size: number };
+  /** Sums over parts of the file. */
+  readonly sums?: readonly { readonly what: string; readonly position: number; readonly size: number; readonly crc32: number }[];
 }
 
 /** Enough for every header, and for the text with the version in the setup code. */
@@ -18,7 +20,7 @@ const HEAD_SIZE = 64 * 1024;
 export function recogniseKernel(disk: Source): Kernel | undefined {
   if (disk.size < 64) return undefined;
   const head = readBytes(disk, 0, Math.min(HEAD_SIZE, disk.size));
-  return x86(head, disk.size) ?? elf(head) ?? uImage(head, disk.size) ?? zboot(head, disk.size) ?? arm(head);
+  return x86(head, disk.size) ?? elf(head, disk) ?? uImage(head, disk.size) ?? zboot(head, disk.size) ?? arm(head);
 }
 
 /** Linux, Documentation/arch/x86/boot.rst. */
@@ -58,8 +60,32 @@ const machines: Readonly<Record<number, string>> = {
   258: "LoongArch",
 };
 
-/** A program that lies where only kernels do: in the upper half of the addresses, and without an interpreter. */
-function elf(head: Buffer): Kernel | undefined {
+/** What boot loaders look for in a program: Multiboot 0.6.96, section 3.1.1, Multiboot2 2.0, section 3.1.1, and xen/include/public/elfnote.h. */
+function bootMarks(head: Buffer): readonly string[] {
+  const marks: string[] = [];
+  for (let at = 0; at + 12 <= Math.min(8192, head.length); at += 4) {
+    if (head.readUInt32LE(at) !== 0x1badb002) continue;
+    if ((0x1badb002 + head.readUInt32LE(at + 4) + head.readUInt32LE(at + 8)) % 2 ** 32 === 0) marks.push("Multiboot");
+  }
+  for (let at = 0; at + 16 <= Math.min(32_768, head.length); at += 8) {
+    const fields = [0, 4, 8, 12].map((field) => head.readUInt32LE(at + field));
+    if (fields[0] === 0xe85250d6 && fields.reduce((sum, field) => sum + field, 0) % 2 ** 32 === 0) marks.push("Multiboot2");
+  }
+  return [...new Set(marks)];
+}
+
+/** Whether one of the notes at `at` is of Xen: the sizes of the name and of the rest, a type, the name. */
+function hasXenNote(disk: Source, at: number, size: number): boolean {
+  if (size < 16 || at + size > disk.size) return false;
+  const notes = readBytes(disk, at, Math.min(size, HEAD_SIZE));
+  return notes.indexOf("\x04\0\0\0", 0, "latin1") >= 0 && notes.indexOf("Xen\0", 12, "latin1") >= 12;
+}
+
+/**
+ * A program that lies where only kernels do, in the upper half of the addresses, and without an interpreter; or one that boot loaders or Xen know by
+ * what is written in it.
+ */
+function elf(head: Buffer, disk: Source): Kernel | undefined {
   if (head.toString("latin1", 0, 4) !== "\x7fELF") return undefined;
   const wide = head[4] === 2;
   const big = head[5] === 2;
@@ -71,16 +97,25 @@ function elf(head: Buffer): Kernel | undefined {
   const entrySize = u16(wide ? 54 : 42);
   const count = u16(wide ? 56 : 44);
   let isHigh = false;
+  let isXen = false;
   for (let index = 0; index < Math.min(count, 64); index += 1) {
     const at = table + index * entrySize;
     if (entrySize < 32 || at + entrySize > head.length) break;
     const type = u32(at);
     if (type === 3) return undefined;
+    const offset = wide ? u32(at + (big ? 12 : 8)) : u32(at + 4);
+    const size = wide ? u32(at + (big ? 36 : 32)) : u32(at + 16);
+    if (type === 4 && hasXenNote(disk, offset, size)) isXen = true;
     const upper = wide ? u32(at + (big ? 16 : 20)) : u32(at + 8);
     if (type === 1 && upper >= (wide ? 0xffff0000 : 0x80000000)) isHigh = true;
   }
   const machine = machines[u16(18)] ?? `machine ${u16(18)}`;
-  return isHigh ? { variant: `ELF, ${machine}`, details: { bits: wide ? 64 : 32 } } : undefined;
+  const starters = [...(big ? [] : bootMarks(head)), ...(isXen ? ["Xen"] : [])];
+  if (!isHigh && starters.length === 0) return undefined;
+  return {
+    variant: `ELF, ${machine}`,
+    details: { bits: wide ? 64 : 32, ...(starters.length > 0 && { "started by": starters.join(", ") }) },
+  };
 }
 
 const uImageCompressions = ["none", "gzip", "bzip2", "lzma", "lzo", "lz4", "zstd"] as const;
@@ -93,6 +128,11 @@ function uImage(head: Buffer, size: number): Kernel | undefined {
     variant: "uImage",
     details: { name: textAt(head.subarray(0, 64), 32), compression: uImageCompressions[head[31] ?? 0] ?? `number ${head[31]}` },
     ...(length > 0 && { payload: { position: 64, size: length } }),
+    sums: [
+      // The header's is counted without itself.
+      { what: "header", position: 0, size: 64, crc32: head.readUInt32BE(4) },
+      { what: "data", position: 64, size: head.readUInt32BE(12), crc32: head.readUInt32BE(24) },
+    ],
   };
 }
 
