@@ -5,12 +5,14 @@ import { crc32 } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Container } from "../../src/containers/container.js";
 import { zip } from "../../src/containers/zip/index.js";
+import { createBlockCache } from "../../src/disk/cache.js";
+import { readDisk } from "../../src/disk/read.js";
 import { fileSource, openFile } from "../../src/source/file.js";
 import { memorySource } from "../../src/source/memory.js";
 import { openView } from "../../src/tree/view.js";
 import { nodeAt } from "../../src/tree/node.js";
 import { alone, unpacking } from "../support/containers.js";
-import { noise } from "../support/content.js";
+import { noise, text } from "../support/content.js";
 import { requireProgram } from "../support/qemu.js";
 import { subdirectory, tempDirectory } from "../support/temp.js";
 import { type Aspect, contentOf, listContainer, listFolder, makeTree, treeDifferences } from "../support/trees.js";
@@ -56,7 +58,7 @@ describe("archives made by other programs", () => {
     { by: ["bsdtar", "--format=zip", "-cf"], aspects: full, last: "." },
     { by: ["bsdtar", "--format=zip", "--options=zip:compression=store", "-cf"], aspects: full, last: "." },
     { by: ["bsdtar", "--format=zip", "--options=zip:zip64", "-cf"], aspects: full, last: "." },
-    ...["Deflate", "LZMA", "BZip2", "xz", "Copy"].map((method) => ({ by: sevenZip(method), aspects: plain, last: "." })),
+    ...["Deflate", "Deflate64", "LZMA", "BZip2", "xz", "Copy"].map((method) => ({ by: sevenZip(method), aspects: plain, last: "." })),
   ])("$by", ({ by: [program, ...options], aspects, last }) => {
     if (!requireProgram(program)) return;
     const archive = join(subdirectory(directory), "a.zip");
@@ -86,12 +88,12 @@ describe("archives made by other programs", () => {
   test.skipIf(!requireProgram("7z"))("members that are encrypted, or packed in a way that is not known, are listed and told", () => {
     const archive = join(subdirectory(directory), "a.zip");
     const add = (...options: readonly string[]) => execFileSync("7z", ["a", "-bso0", "-bsp0", "-tzip", ...options], { cwd: tree });
-    add("-mm=Deflate64", archive, "zeros.bin");
+    add("-mm=PPMd", archive, "text.txt");
     add("-pfour words of it", archive, "odd.bin");
     const container = openBytes(readFileSync(archive));
     expect(container.list(container.root.id).get("odd.bin")).toMatchObject({ size: 123_457 });
     for (const [name, why] of [
-      ["zeros.bin", /compression Deflate64 is not known/],
+      ["text.txt", /compression PPMd is not known/],
       ["odd.bin", /encrypted/],
     ] as const) {
       expect(() => container.content(container.list(container.root.id).get(name)?.id ?? 0)).toThrow(why);
@@ -127,7 +129,7 @@ describe("archives from the specification", () => {
       expect(contentOf(container, container.list(container.root.id).get(name)?.id ?? 0).equals(content)).toBe(true);
     }
     const stored = container.content(container.list(container.root.id).get("stored")?.id ?? 0);
-    expect(stored.map(5, 100)).toMatchObject({ kind: "data", length: 100, position: 5 });
+    expect(stored.map(5, 100)).toMatchObject({ kind: "data", length: 100, source: { name: "a.zip" } });
     container.close?.();
   });
 
@@ -269,6 +271,52 @@ describe("archives from the specification", () => {
     expect(contentOf(container, items.get("b.raw")?.id ?? 0)).toEqual(second);
   });
 
+  test("macOS's archives over 4 GiB, whose numbers are counted modulo that", () => {
+    const path = join(directory, "macos.zip");
+    const [large, small] = [2 ** 32 + 5000, noise(3, 3000)];
+    const template = buildZip({
+      entries: [
+        { name: "hole.img", size: large % 2 ** 32 },
+        { name: "b.raw", content: small, method: 8 },
+        { name: "c.img", content: noise(4, 2_000_000), method: 8 },
+      ],
+    });
+    const local = 30 + "hole.img".length + 4;
+    const directoryAt = template.indexOf("PK\x01\x02", 0, "latin1");
+    const tail = Buffer.from(template.subarray(directoryAt));
+    const wrap = (at: number, value: number) => tail.writeUInt32LE((tail.readUInt32LE(at) + value) % 2 ** 32, at);
+    wrap(20, large % 2 ** 32);
+    for (let at = tail.indexOf("PK\x01\x02", 4, "latin1"); at >= 0; at = tail.indexOf("PK\x01\x02", at + 4, "latin1")) wrap(at + 42, large);
+    wrap(tail.indexOf("PK\x05\x06", 0, "latin1") + 16, large);
+    const fd = openSync(path, "w");
+    writeSync(fd, template, 0, local, 0);
+    ftruncateSync(fd, large + local);
+    writeSync(fd, template, local, directoryAt - local, large + local);
+    writeSync(fd, tail, 0, tail.length, large + directoryAt);
+    closeSync(fd);
+    const source = fileSource(openFile(path, { devices: false }));
+    expect(zip.probe(source)).toBe(true);
+    const container = zip.open(source, unpacking());
+    const items = container.list(container.root.id);
+    expect(items.get("hole.img")?.size).toBe(large);
+    expect(container.content(items.get("hole.img")?.id ?? 0).map(large - 1, 1)).toMatchObject({
+      kind: "data",
+      position: local + large - 1,
+    });
+    expect(contentOf(container, items.get("b.raw")?.id ?? 0).equals(small)).toBe(true);
+    expect(contentOf(container, items.get("c.img")?.id ?? 0).equals(noise(4, 2_000_000))).toBe(true);
+    container.close?.();
+  });
+
+  test("a decoded size that was counted modulo 4 GiB is corrected once the member was read", () => {
+    const content = noise(1, 2_000_000);
+    const source = memorySource("a.zip", buildZip({ entries: [{ name: "a.img", content, method: 8, size: content.length }] }));
+    const container = zip.open(source, { ...unpacking(), unpack: (inner) => ({ ...inner, size: 2 ** 32 + content.length }) });
+    expect(only(container).size).toBe(content.length);
+    expect(container.content(only(container).id).size).toBe(2 ** 32 + content.length);
+    expect(only(container).size).toBe(2 ** 32 + content.length);
+  });
+
   test("bytes changed anywhere, and cuts, end in a listing or an error", () => {
     const archive = buildZip({
       entries: [
@@ -292,6 +340,46 @@ describe("archives from the specification", () => {
       look(changed);
       look(archive.subarray(0, at));
       look(archive.subarray(at));
+    }
+  });
+});
+
+describe.skipIf(!requireProgram("7z"))("Deflate64, as Windows has it for archives over 2 GiB", () => {
+  /** Long runs, far matches, noise that is stored, and codes of all lengths. */
+  const content = Buffer.concat([
+    ...[text(1, 90_000), noise(2, 70_000), Buffer.alloc(400_000), text(1, 90_000), noise(3, 200_000)],
+    ...[Buffer.from(Array.from({ length: 50_000 }, (_, index) => (index * index) % 251)), text(4, 300_000), noise(2, 70_000)],
+  ]);
+  function archived(...options: readonly string[]): Buffer {
+    const folder = subdirectory(directory);
+    writeFileSync(join(folder, "a.bin"), content);
+    execFileSync("7z", ["a", "-bso0", "-bsp0", "-tzip", "-mm=Deflate64", ...options, "a.zip", "a.bin"], { cwd: folder });
+    return readFileSync(join(folder, "a.zip"));
+  }
+
+  test.each([["-mx=1"], ["-mx=5"], ["-mx=9"]])("%s: any range", (option) => {
+    const container = openBytes(archived(option));
+    const file = container.content(only(container).id);
+    for (const [offset, length] of [
+      [0, content.length],
+      [1_000_000, 5000],
+      [500, 70_000],
+      [content.length - 1, 1],
+    ] as const) {
+      const target = Buffer.alloc(length, 0xee);
+      readDisk(file, target, offset, createBlockCache(0));
+      expect(target.equals(content.subarray(offset, offset + length))).toBe(true);
+    }
+    container.close?.();
+  });
+
+  test("what is damaged or cut is an error, and no data", () => {
+    const whole = archived("-mx=5");
+    for (let at = 40; at < whole.length - 200; at += 40_001) {
+      const changed = Buffer.from(whole);
+      changed[at] = (changed[at] ?? 0) ^ 0x55;
+      const container = openBytes(changed);
+      expect(() => contentOf(container, only(container).id)).toThrow(/Deflate64/);
     }
   });
 });
@@ -329,14 +417,14 @@ describe("disks in archives", () => {
       path,
       buildZip({
         entries: [
-          { name: "bad.img", content: noise(1, 20_000), method: 9 },
+          { name: "bad.img", content: noise(1, 20_000), method: 98 },
           { name: "good.img", content: noise(2, 20_000) },
         ],
       }),
     );
     const view = openView({ ...options, image: path, options: {} });
     expect(view.description.disks?.map(({ name }) => name)).toEqual(["good"]);
-    expect(view.description.notes.join()).toMatch(/bad.img is not shown as a disk: .*Deflate64/);
+    expect(view.description.notes.join()).toMatch(/bad.img is not shown as a disk: .*PPMd/);
     view.close();
   });
 });

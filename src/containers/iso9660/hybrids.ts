@@ -9,7 +9,7 @@ const MAP_LIMIT = 64;
 const kinds: Readonly<Record<string, string>> = { BD: "HFS", "H+": "HFS+", HX: "HFS+" };
 
 /** The Macintosh file systems of a disc: which, and in which partition of the map, from 1 on; 0 where there is none. */
-export function macintoshVolumes(disk: Source): readonly { readonly kind: string; readonly partition: number }[] {
+function macintoshVolumes(disk: Source): readonly { readonly kind: string; readonly partition: number }[] {
   const whole = kindAt(disk, 0);
   if (whole !== undefined) return [{ kind: whole, partition: 0 }];
   const found: { kind: string; partition: number }[] = [];

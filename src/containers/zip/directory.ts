@@ -5,7 +5,21 @@ import { createWindow } from "../../source/window.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
 import { decodeText } from "../text.js";
-import { CENTRAL, centralHeader, END, END64, endRecord, endRecord64, extras, flags, LOCAL, LOCATOR, locator64 } from "./layout.js";
+import {
+  CENTRAL,
+  centralHeader,
+  END,
+  END64,
+  endRecord,
+  endRecord64,
+  extras,
+  flags,
+  LOCAL,
+  LOCATOR,
+  localHeader,
+  locator64,
+  STORED,
+} from "./layout.js";
 
 /** One thing in an archive. */
 export interface Entry {
@@ -83,7 +97,30 @@ export function readDirectory(disk: Source): Directory {
   if (entries.length !== end.count && (end.isZip64 || entries.length % 0x10000 !== end.count)) {
     throw damaged(disk, `its directory has ${entries.length} members, and ${end.count} are to be there`, start);
   }
-  return { entries, start, isZip64: end.isZip64 };
+  return { entries: end.isZip64 || start < WRAP ? entries : unwrapped(disk, entries, start), start, isZip64: end.isZip64 };
+}
+
+/** Fields of 32 bits count modulo this. */
+export const WRAP = 2 ** 32;
+
+/**
+ * The Archive Utility of macOS has no zip64: what is 4 GiB or more is counted modulo that. Members stand in the order of the directory, one behind the other,
+ * which tells all but the decoded size of those that are compressed.
+ */
+function unwrapped(disk: Source, entries: readonly Entry[], end: number): readonly Entry[] {
+  let before = 0;
+  const starts = entries.map(({ start }) => {
+    let place = start + Math.ceil(Math.max(0, before - start) / WRAP) * WRAP;
+    while (place + WRAP < end && !isLocal(disk, place)) place += WRAP;
+    before = place;
+    return place;
+  });
+  return entries.map((entry, index) => {
+    const start = starts[index] ?? 0;
+    const room = (starts[index + 1] ?? end) - start - localHeader.size;
+    const packedSize = entry.packedSize + Math.floor(Math.max(0, room - entry.packedSize) / WRAP) * WRAP;
+    return { ...entry, start, packedSize, size: entry.method === STORED ? packedSize : entry.size };
+  });
 }
 
 function endPosition(disk: Source): number | undefined {
@@ -120,11 +157,19 @@ function readEnd(disk: Source): End {
     throw damaged(disk, `its directory, ${size} bytes at ${hex(position)}, cannot be: the file may be cut, or joined wrongly`, at);
   }
   // What stands between the directory and its end, such as a signature, is no shift.
-  return { count, size, position, shift: isCentral(disk, position) ? 0 : shift, isZip64: wide !== undefined };
+  if (isCentral(disk, position)) return { count, size, position, shift: 0, isZip64: wide !== undefined };
+  const isWrapped = !wide && shift % WRAP === 0 && isLocal(disk, 0);
+  return isWrapped
+    ? { count, size, position: position + shift, shift: 0, isZip64: false }
+    : { count, size, position, shift, isZip64: wide !== undefined };
 }
 
 function isCentral(disk: Source, position: number): boolean {
   return position + 4 <= disk.size && readBytes(disk, position, 4).toString("latin1") === CENTRAL;
+}
+
+function isLocal(disk: Source, position: number): boolean {
+  return position + 4 <= disk.size && readBytes(disk, position, 4).toString("latin1") === LOCAL;
 }
 
 function readEnd64(disk: Source, end: number): (ReturnType<typeof endRecord64.decode> & { readonly at: number }) | undefined {

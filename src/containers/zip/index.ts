@@ -4,22 +4,27 @@ import { type PackedBlock, packedKeys } from "../../formats/driver.js";
 import { storedExtent } from "../../formats/stored.js";
 import { inflateRaw } from "../../native/unpack.js";
 import { sliceSource } from "../../source/slice.js";
+import { deflate64Source } from "../../source/packed/deflate64.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
 import type { CheckProgress, Container, ContainerContext, ContainerDriver, Content, Finding, Item, ItemKind } from "../container.js";
 import { pathTree } from "../path-tree.js";
 import { decodeText } from "../text.js";
-import { damaged, type Directory, type Entry, isZip, readDirectory } from "./directory.js";
-import { DEFLATE, LOCAL, localHeader, methods, STORED } from "./layout.js";
+import { damaged, type Directory, type Entry, isZip, readDirectory, WRAP } from "./directory.js";
+import { DEFLATE, DEFLATE64, LOCAL, localHeader, methods, STORED } from "./layout.js";
 import { packedStream, refusalOf } from "./streams.js";
 
 export const zip: ContainerDriver = { name: "zip", probe: isZip, open: openZip };
 
 interface ZipItem extends Item {
   readonly entry: Entry;
+  /** As the directory says it, until the member was read. */
+  size: number;
 }
 
+/** The number of a member is that of its header's position, and this. */
+const FIRST = 2;
 /** Bytes of a symbolic link, as in the kernel. */
 const TARGET_LIMIT = 4096;
 /** What is deflated and no larger is decoded as a whole: restart points would cost more than they save. */
@@ -38,18 +43,25 @@ function openZip(disk: Source, context: ContainerContext): Container {
   function contentOf(entry: Entry): Content {
     const known = opened.get(entry.position);
     if (known) return known;
-    const stored = storedMember(disk, directory, entry);
+    const position = placeOf(disk, directory, entry);
+    const stored: Source = { ...sliceSource(disk, position, entry.packedSize), close: () => undefined };
     const isSmall = entry.method === DEFLATE && entry.size <= SMALL && entry.packedSize <= SMALL;
-    const content = isSmall ? smallContent(stored, entry, keys) : sourceContent(decodedMember(stored, entry, context));
+    const content =
+      entry.method === STORED
+        ? plainContent(disk, position, entry)
+        : isSmall
+          ? smallContent(stored, entry, keys)
+          : sourceContent(decodedMember(stored, entry, directory, context));
     opened.set(entry.position, content);
+    const item = tree.item(entry.position + FIRST);
+    if (item && "entry" in item && item.kind === "file") item.size = content.size;
     return content;
   }
 
   function itemOf(entry: Entry, before: Item | undefined): ZipItem {
     const kind = kindOf(entry);
     const item: ZipItem = {
-      // What has a header has 46 bytes of it: numbers are unique.
-      id: kind === "directory" && before?.kind === "directory" ? before.id : entry.position + 2,
+      id: kind === "directory" && before?.kind === "directory" ? before.id : entry.position + FIRST,
       kind,
       mode: entry.mode === undefined ? undefined : entry.mode & 0o7777,
       uid: entry.uid,
@@ -136,8 +148,8 @@ function notesOf(entries: readonly Entry[]): readonly string[] {
   });
 }
 
-/** The bytes of a member as they are stored; throws what keeps them from being read. */
-function storedMember(disk: Source, { start: end }: Directory, entry: Entry): Source {
+/** Where the bytes of a member begin; throws what keeps them from being read. */
+function placeOf(disk: Source, { start: end }: Directory, entry: Entry): number {
   const { name, start, packedSize } = entry;
   const refusal = refusalOf(entry);
   if (refusal !== undefined) throw new ImageError("UNSUPPORTED", `${quote(name)}: ${refusal}`, { file: disk.name, position: start });
@@ -146,18 +158,21 @@ function storedMember(disk: Source, { start: end }: Directory, entry: Entry): So
   if (local.signature !== LOCAL) throw damaged(disk, `${quote(name)} does not begin where the directory says`, start);
   const position = start + localHeader.size + local.nameLength + local.extraLength;
   if (position + packedSize > end) throw damaged(disk, `${quote(name)}, ${packedSize} bytes, leaves the archive`, position);
-  return { ...sliceSource(disk, position, packedSize), close: () => undefined };
+  return position;
+}
+
+function plainContent(disk: Source, position: number, { name, packedSize, size }: Entry): Content {
+  if (packedSize !== size) throw damaged(disk, `${quote(name)} is stored in ${packedSize} bytes, and has ${size}`, position);
+  return { size, map: (offset, length) => storedExtent(disk, position + offset, length) };
 }
 
 /** The bytes of a member, by restart points where it is compressed. */
-function decodedMember(stored: Source, entry: Entry, { unpack }: ContainerContext): Source {
+function decodedMember(stored: Source, entry: Entry, { isZip64 }: Directory, { unpack }: ContainerContext): Source {
   const { name, method, size } = entry;
-  if (method === STORED && stored.size !== size)
-    throw damaged(stored, `${quote(name)} is stored in ${stored.size} bytes, and has ${size}`, entry.position);
-  if (method === STORED) return stored;
+  if (method === DEFLATE64) return deflate64Source({ ...stored, name: `${stored.name}, ${name}` }, size, entry.crc32);
   const source = unpack(packedStream({ ...stored, name: `${stored.name}, ${name}` }, entry), `member ${entry.position}`);
   if (!source) throw damaged(stored, `${quote(name)} does not begin like ${methods[method] ?? "compressed data"}`, entry.start);
-  if (source.size === size) return source;
+  if (source.size === size || (!isZip64 && source.size % WRAP === size)) return source;
   source.close();
   throw damaged(stored, `${quote(name)} decodes to ${source.size} bytes, and the directory says ${size}`, entry.position);
 }

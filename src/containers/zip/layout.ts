@@ -73,6 +73,7 @@ export const flags = { encrypted: 1, endMark: 2, strong: 0x40, utf8: 0x800, mask
 /** 4.4.5 */
 export const STORED = 0;
 export const DEFLATE = 8;
+export const DEFLATE64 = 9;
 export const LZMA = 14;
 export const methods: Readonly<Record<number, string>> = {
   0: "stored",

@@ -5,11 +5,11 @@ import { sliceSource } from "../../source/slice.js";
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import type { Entry } from "./directory.js";
-import { DEFLATE, flags, LZMA, methods, STORED } from "./layout.js";
+import { DEFLATE, DEFLATE64, flags, LZMA, methods, STORED } from "./layout.js";
 
 /** What stands there is a file of its format by itself. */
 const framed: readonly number[] = [12, 20, 93, 95];
-const readable: readonly number[] = [STORED, DEFLATE, LZMA, ...framed];
+const readable: readonly number[] = [STORED, DEFLATE, DEFLATE64, LZMA, ...framed];
 
 /** Why a member cannot be read, as a clause; undefined if it can. */
 export function refusalOf({ method, flags: bits, isDirectory, size }: Entry): string | undefined {
@@ -19,7 +19,7 @@ export function refusalOf({ method, flags: bits, isDirectory, size }: Entry): st
   return `the compression ${methods[method] ?? `method ${method}`} is not known here`;
 }
 
-/** `packed`, which a member with a readable method has, as a compressed file. */
+/** `packed`, compressed in a way that has a file format of its own, as such a file. */
 export function packedStream(packed: Source, { method, crc32, size, flags: bits }: Entry): Source {
   const around = (head: Uint8Array, body: Source, tail: Uint8Array) =>
     concatSource(packed.name, [memorySource(packed.name, head), body, memorySource(packed.name, tail)]);
