@@ -21,7 +21,9 @@ export const disc: ContainerDriver = {
     if (names === "udf" && !other) throw new ImageError("UNSUPPORTED", "the disc has no udf names", { file: disk.name });
     const isoSide = isContainer(iso) ? iso : undefined;
     const udfSide = isContainer(other) ? other : undefined;
-    if (udfSide && (names === "udf" || !isoSide || isBetter(udfSide, isoSide))) return bridged(udfSide, isoSide, iso);
+    if (udfSide && (names === "udf" || !isoSide)) return bridged(udfSide, isoSide, iso);
+    const notes = udfSide && isoSide ? whyUdf(udfSide, isoSide) : undefined;
+    if (udfSide && notes) return bridged(notes.reduce(noting, udfSide), isoSide, iso);
     if (isoSide && udfSide) return checkingBoth(isoSide, udfSide);
     if (isoSide) return other instanceof ImageError ? noting(isoSide, `Its UDF file system cannot be read: ${other.message}.`) : isoSide;
     throw failureOf(iso) ?? failureOf(other) ?? new ImageError("CORRUPT", "there is no file system any more", { file: disk.name });
@@ -46,13 +48,15 @@ function failureOf(opened: Container | ImageError | undefined): ImageError | und
 }
 
 /**
- * Rock Ridge has owners, modes and links as well, unless its side is a stub: one file that says that the disc is UDF. Joliet and plain names are shorter.
- * Of files over 4 GiB genisoimage stores less there than they have (-allow-limited-size).
+ * What should be known where UDF says more, a sentence each; undefined where it does not. Rock Ridge has owners, modes and links as well, unless its side is a stub: one file that says that
+ * the disc is UDF. Joliet and plain names are shorter. Of files over 4 GiB genisoimage stores less there than they have (-allow-limited-size).
  */
-function isBetter(udfSide: Container, isoSide: Container): boolean {
-  if (isoSide.facts().variant !== "Rock Ridge") return true;
+function whyUdf(udfSide: Container, isoSide: Container): readonly string[] | undefined {
+  if (isoSide.facts().variant !== "Rock Ridge") return [];
   const [iso, other] = [survey(isoSide), survey(udfSide)];
-  return iso.things < other.things || iso.largest < other.largest;
+  if (iso.things < other.things) return [];
+  if (iso.largest >= other.largest) return undefined;
+  return ["Its ISO 9660 file system has less of the largest file than there is: UDF is shown, without links and owners."];
 }
 
 /** How much is in a container, and bytes of its largest file, as far as `COUNT_LIMIT` things; those that cannot be read are not there. */

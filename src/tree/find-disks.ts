@@ -23,7 +23,7 @@ const otherFiles =
 /** May hold disks: where they are few, they are looked into. */
 const archiveName = /\.(?:tar|tgz|txz|tbz2?|tzst|box|zip)$/i;
 const ARCHIVES_LIMIT = 8;
-/** Less is firmware or a boot sector. */
+/** Less is firmware or a boot sector, unless it is compressed. */
 const SMALLEST_RAW = 16 * 1024;
 const kernelName = /^(?:.*[-_.])?(?:vmlinu[xz]|bzimage|aki)(?:[-_.].*)?$|\.aki$/i;
 const ramdiskName = /^(?:.*[-_.])?(?:initrd|initramfs|ramdisk|ari)(?:[-_.].*)?$|\.ari$/i;
@@ -70,9 +70,10 @@ function* filesIn(container: Container): Generator<Found> {
 }
 
 function hasImageName({ path, size }: Found): boolean {
-  const name = innerName(posix.basename(path)).toLowerCase();
+  const base = posix.basename(path);
+  const name = innerName(base).toLowerCase();
   const endsWithOne = (extensions: readonly string[]) => extensions.some((extension) => name.endsWith(extension));
-  return endsWithOne(ownExtensions) || (endsWithOne(rawExtensions) && size >= SMALLEST_RAW);
+  return endsWithOne(ownExtensions) || (endsWithOne(rawExtensions) && (size >= SMALLEST_RAW || name.length < base.length));
 }
 
 const rawExtensions = [...raw.extensions.filter((extension) => extension !== ".bin"), ".ami"];

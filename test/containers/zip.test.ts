@@ -411,6 +411,16 @@ describe("disks in archives", () => {
     },
   );
 
+  test.skipIf(!requireProgram("xz"))("that are compressed are disks however small they are", () => {
+    const path = join(subdirectory(directory), "small.zip");
+    const content = execFileSync("xz", ["-c"], { input: Buffer.alloc(2 ** 20) });
+    expect(content.length).toBeLessThan(16_384);
+    writeFileSync(path, buildZip({ entries: [{ name: "disk.img.xz", content }] }));
+    const view = openView({ ...options, image: path, options: {} });
+    expect(view.shown.disk?.size).toBe(2 ** 20);
+    view.close();
+  });
+
   test("that cannot be read do not hide the others", () => {
     const path = join(subdirectory(directory), "mixed.zip");
     writeFileSync(
