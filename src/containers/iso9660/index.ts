@@ -158,7 +158,8 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
     gid: rock.gid,
     links: rock.links,
     modified: rock.modified ?? record.recorded,
-    size: rock.packed?.size ?? size,
+    // A size that no file has: reading it fails.
+    size: Math.min(rock.packed?.size ?? size, Number.MAX_SAFE_INTEGER),
     target: rock.target,
     device: rock.device,
   });

@@ -67,7 +67,8 @@ function openZip(disk: Source, context: ContainerContext): Container {
       uid: entry.uid,
       gid: entry.gid,
       modified: entry.modified,
-      size: kind === "file" ? entry.size : 0,
+      // Sizes that no file has: reading it fails.
+      size: kind === "file" ? Math.min(entry.size, Number.MAX_SAFE_INTEGER) : 0,
       entry,
     };
     return kind === "symlink" ? withTarget(item) : item;
@@ -81,7 +82,7 @@ function openZip(disk: Source, context: ContainerContext): Container {
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
     }
-    return { ...item, kind: "file", size: entry.size };
+    return { ...item, kind: "file", size: Math.min(entry.size, Number.MAX_SAFE_INTEGER) };
   }
 
   const entryAt = (id: number): Entry => {
