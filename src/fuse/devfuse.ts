@@ -11,6 +11,7 @@ import { passThrough } from "./passthrough.js";
 import { takeWorker, workerCount } from "./pool.js";
 import { fileTypes } from "./protocol.js";
 import { accessOptions, type MountRequest, type Transport } from "./transport.js";
+import { createTurnTable } from "./turn.js";
 import type { WorkerMessage, WorkerTask } from "./serve.js";
 
 const log = debug("devfuse");
@@ -130,7 +131,9 @@ function startWorkers(
 ): { ready: Promise<void>; ended: Promise<void> } {
   const { view, files, uid, gid, activity } = request;
   const count = workerCount();
-  const task = { view: { ...view, cacheLimit: Math.floor(view.cacheLimit / count) }, files, owner: { uid, gid }, passing, activity };
+  const interest = new Int32Array(new SharedArrayBuffer(4));
+  const shared = { ...view, cacheLimit: Math.floor(view.cacheLimit / count) };
+  const task = { view: shared, files, owner: { uid, gid }, passing, activity, interest, turns: createTurnTable() };
   const first = startWorker(takeWorker(), { ...task, device });
   const others = first.ready.then(() =>
     Array.from({ length: count - 1 }, () => startWorker(takeWorker(), { ...task, device: cloneOrShare(native, device) })),

@@ -1,11 +1,20 @@
 import type { DirectoryNode, Entry, Node } from "../tree/node.js";
-import { modeOf, type Owner, writeAttributes } from "./attributes.js";
+import { type Owner, writeAttributes } from "./attributes.js";
 import { type Exchange, in32, in64, OUT } from "./exchange.js";
-import { dirent, entryOut, little, MAX_READ, readIn, VALID } from "./protocol.js";
+import { dirent, entryOut, fileTypes, little, MAX_READ, readIn, VALID } from "./protocol.js";
 import { setUint64 } from "./uint64.js";
 
+/** What was asked for, by all threads together: how many files, by name. */
+export type Interest = Int32Array;
+
+/**
+ * From so many on, READDIRPLUS tells all of each file, so that the kernel need not ask for the others as well. Before, it gets names: what lists those
+ * alone, like find(1), needs no more, and what looks at each thing, like `ls -l`, is soon known.
+ */
+const INTERESTED = 32;
+
 /** Answers READDIR and READDIRPLUS. A listing is read in pieces; the directory is asked for its entries once. */
-export function createLister(owner: Owner): (exchange: Exchange, directory: DirectoryNode, plus: boolean) => number {
+export function createLister(owner: Owner, interest: Interest): (exchange: Exchange, directory: DirectoryNode, plus: boolean) => number {
   let known: { readonly id: number; readonly entries: readonly Entry[] } | undefined;
 
   /** With `.` first and `..`, whose number no reader depends on. */
@@ -19,9 +28,11 @@ export function createLister(owner: Owner): (exchange: Exchange, directory: Dire
   return (exchange, directory, plus) => {
     const entries = entriesOf(directory);
     const end = OUT + Math.min(in32(exchange, readIn.size), MAX_READ);
+    const detail = !plus ? "names" : Atomics.load(interest, 0) < INTERESTED ? "directories" : "all";
     let at = OUT;
+    exchange.reply.fill(0, OUT, end);
     for (let index = in64(exchange, readIn.offset); index < entries.length; index += 1) {
-      const size = writeDirent(exchange, { at, end, entry: entries[index]!, next: index + 1, plus, owner });
+      const size = writeDirent(exchange, { at, end, entry: entries[index]!, next: index + 1, plus, detail, owner });
       if (size === 0) break;
       at += size;
     }
@@ -39,29 +50,32 @@ export function writeEntry({ replyView }: Exchange, at: number, node: Node, owne
 
 interface Dirent {
   readonly at: number;
-  /** The entry has to end before. */
+  /** The entry has to end before. What is there is zeros. */
   readonly end: number;
   readonly entry: Entry;
   /** Where the listing goes on behind it. */
   readonly next: number;
   readonly plus: boolean;
+  /** With `plus`: of what more than names is told. */
+  readonly detail: "names" | "directories" | "all";
   readonly owner: Owner;
 }
 
 /** Writes one entry; returns its size, or 0 if it does not fit. */
-function writeDirent(exchange: Exchange, { at, end, entry: { name, node }, next, plus, owner }: Dirent): number {
+function writeDirent(exchange: Exchange, { at, end, entry: { name, node }, next, plus, detail, owner }: Dirent): number {
   const { reply, replyView } = exchange;
   const start = plus ? at + entryOut.size : at;
   const nameLength = Buffer.byteLength(name);
   const size = start - at + Math.ceil((dirent.size + nameLength) / 8) * 8;
   if (at + size > end) return 0;
-  reply.fill(0, at, at + size);
   // The kernel takes no attributes for these two; a node id of 0 says that none are there.
-  if (plus && name !== "." && name !== "..") writeEntry(exchange, at, node, owner);
+  const told = detail === "all" || (detail === "directories" && node.kind === "directory");
+  if (told && name !== "." && name !== "..") writeEntry(exchange, at, node, owner);
   setUint64(replyView, start + dirent.ino, node.id);
   setUint64(replyView, start + dirent.off, next);
   replyView.setUint32(start + dirent.namelen, nameLength, little);
-  replyView.setUint32(start + dirent.type, modeOf(node) >> 12, little);
-  reply.write(name, start + dirent.size);
+  replyView.setUint32(start + dirent.type, fileTypes[node.kind] >> 12, little);
+  if (nameLength === name.length) reply.write(name, start + dirent.size, "latin1");
+  else reply.write(name, start + dirent.size);
   return size;
 }

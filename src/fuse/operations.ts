@@ -3,7 +3,7 @@ import { isHole } from "../tree/flat.js";
 import type { FlatFile, Node, Tree } from "../tree/node.js";
 import { type Owner, writeAttributes } from "./attributes.js";
 import { clear, type Exchange, in32, in64, inName, OUT } from "./exchange.js";
-import { writeEntry } from "./listing.js";
+import { type Interest, writeEntry } from "./listing.js";
 import {
   attrOut,
   entryOut,
@@ -34,7 +34,7 @@ const WANTED =
   initFlags.PARALLEL_DIROPS |
   initFlags.MAX_PAGES |
   initFlags.CACHE_SYMLINKS |
-  // For every listing: what lists names alone loses little, what looks at each thing is spared a request for each.
+  // For every listing: what looks at each thing is spared a request for each. What lists names alone is told little more.
   initFlags.DO_READDIRPLUS;
 
 /** Requests that the kernel may have under way unasked, such as read-ahead, and from where on it slows down. */
@@ -70,10 +70,12 @@ export function init(exchange: Exchange, passing: boolean): number {
   return initOut.size;
 }
 
-export function lookup(exchange: Exchange, directory: Node, owner: Owner): number {
+/** `interest` counts the files that are asked for. */
+export function lookup(exchange: Exchange, directory: Node, owner: Owner, interest: Interest): number {
   if (directory.kind !== "directory") return -ENOTDIR;
   const child = directory.child(inName(exchange));
   if (!child) return -ENOENT;
+  if (child.kind !== "directory") Atomics.add(interest, 0, 1);
   clear(exchange, entryOut.size);
   writeEntry(exchange, OUT, child, owner);
   return entryOut.size;

@@ -1,15 +1,17 @@
 import { fstatSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { parentPort } from "node:worker_threads";
+import { parentPort, threadId } from "node:worker_threads";
 import { type Binding, binding } from "../native/binding.js";
 import type { OpenedFile } from "../source/file.js";
 import { openView, type ViewRequest } from "../tree/view.js";
 import { systemCode } from "../util/errors.js";
 import type { Owner } from "./attributes.js";
 import { errorTeller } from "./error-teller.js";
+import type { Interest } from "./listing.js";
 import type { PassingTable } from "./opens.js";
 import { MAX_READ, outHeader, REQUEST_SIZE } from "./protocol.js";
-import { createServer, type Server } from "./server.js";
+import { createServer, isListing, type Server } from "./server.js";
+import { createTurn, type TurnTable } from "./turn.js";
 
 /** What a worker is to do: its first message. */
 export interface WorkerTask {
@@ -20,6 +22,8 @@ export interface WorkerTask {
   readonly device: number;
   readonly passing?: PassingTable | undefined;
   readonly activity?: Int32Array | undefined;
+  readonly interest: Interest;
+  readonly turns: TurnTable;
 }
 
 /** What a worker tells. */
@@ -30,18 +34,19 @@ export function waitForTask(): void {
   parentPort?.once("message", (task: WorkerTask) => run(task));
 }
 
-function run({ view, files, owner, device, passing, activity }: WorkerTask): void {
+function run({ view, files, owner, device, passing, activity, interest, turns }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
   const server = createServer(tree, {
     owner,
     passing,
+    interest,
     isWhole: () => files.every(isWhole),
     onError: errorTeller((text) => tell({ kind: "error", text })),
   });
   tell({ kind: "ready" });
   if (!binding) throw new Error("the native addon is gone");
-  serve(binding, device, server, activity);
+  serve(binding, device, server, createTurn(turns, threadId), activity ?? new Int32Array(1));
   close();
 }
 
@@ -50,25 +55,34 @@ function isWhole({ fd, size, regular }: OpenedFile): boolean {
   return !regular || fstatSync(fd).size >= size;
 }
 
-/** Microseconds that a worker stays awake for the next request. A thread that sleeps is woken in some 10 to 40. With one processor it would only be in the way. */
-const PATIENCE = availableParallelism() > 1 ? 50 : 0;
+/**
+ * Microseconds that a worker stays awake for the next request; more while it lists directories, where whoever asks takes longer. A thread that sleeps is
+ * woken in some 10 to 40. With one processor it would only be in the way.
+ */
+const patience = availableParallelism() > 1 ? { usual: 50, listing: 1000 } : { usual: 0, listing: 0 };
 
 /** Reads requests and writes replies until the file system is unmounted. The thread sleeps in read(2); the kernel's queue is the scheduler. */
-function serve(native: Binding, device: number, server: Server, activity: Int32Array = new Int32Array(1)): void {
+function serve(native: Binding, device: number, server: Server, turn: (listing: boolean) => boolean, activity: Int32Array): void {
   const request = Buffer.allocUnsafeSlow(REQUEST_SIZE);
   const reply = Buffer.allocUnsafeSlow(outHeader.size + MAX_READ);
+  let lists = false;
   for (;;) {
-    const length = native.receiveRequest(device, request, PATIENCE);
+    const length = native.receiveRequest(device, request, lists ? patience.listing : patience.usual);
     if (length < 0) return;
     const size = server(request, length, reply);
     if (size === 0) continue;
     activity[0] = 1;
-    try {
-      writeSync(device, reply, 0, size);
-    } catch (error) {
-      // ENOENT: whoever asked was interrupted and is gone. ENODEV shows again at the next read.
-      const code = systemCode(error);
-      if (code !== "ENOENT" && code !== "ENODEV" && code !== "EINTR") throw error;
-    }
+    send(device, reply, size);
+    lists = turn(isListing(request));
+  }
+}
+
+function send(device: number, reply: Buffer, size: number): void {
+  try {
+    writeSync(device, reply, 0, size);
+  } catch (error) {
+    // ENOENT: whoever asked was interrupted and is gone. ENODEV shows again at the next read.
+    const code = systemCode(error);
+    if (code !== "ENOENT" && code !== "ENODEV" && code !== "EINTR") throw error;
   }
 }

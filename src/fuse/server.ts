@@ -3,7 +3,7 @@ import type { Node, Tree } from "../tree/node.js";
 import type { Owner } from "./attributes.js";
 import { errnoOf } from "./errno.js";
 import { createExchange, type Exchange, finish } from "./exchange.js";
-import { createLister } from "./listing.js";
+import { createLister, type Interest } from "./listing.js";
 import { getattr, init, lookup, lseek, read, readlink, statfs } from "./operations.js";
 import { createOpens, type PassingTable } from "./opens.js";
 import { inHeader, little, opcodes, writingOpcodes } from "./protocol.js";
@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly owner: Owner;
   /** Files whose reads the kernel may answer itself. Without any, nothing is ever opened. */
   readonly passing?: PassingTable | undefined;
+  /** The same memory in every thread. */
+  readonly interest?: Interest | undefined;
   /** Whether the image still is as it was; asked when a file of `passing` is opened. */
   readonly isWhole?: () => boolean;
   /** Told about every request that failed for another reason than the caller's: a damaged image, a failing disk. */
@@ -28,8 +30,11 @@ export type Server = (request: Buffer, length: number, reply: Buffer) => number;
 const { ENOENT, ENOSYS, ENOTDIR, EROFS } = constants.errno;
 
 /** A FUSE file system over `tree`, as a function from requests to replies: no descriptor, no thread, no kernel. */
-export function createServer(tree: Tree, { owner, passing, isWhole = () => true, onError }: ServerOptions): Server {
-  const list = createLister(owner);
+export function createServer(
+  tree: Tree,
+  { owner, passing, interest = new Int32Array(1), isWhole = () => true, onError }: ServerOptions,
+): Server {
+  const list = createLister(owner, interest);
   const opens = passing && createOpens(passing, isWhole);
   let exchange: Exchange | undefined;
 
@@ -38,7 +43,7 @@ export function createServer(tree: Tree, { owner, passing, isWhole = () => true,
       case opcodes.READ:
         return read(current, node);
       case opcodes.LOOKUP:
-        return lookup(current, node, owner);
+        return lookup(current, node, owner, interest);
       case opcodes.GETATTR:
         return getattr(current, node, owner);
       // Nothing has to be opened here. Told so once, the kernel asks no more, and keeps what it has read, of files and of directories.
@@ -87,4 +92,10 @@ export function createServer(tree: Tree, { owner, passing, isWhole = () => true,
     if (opcode === opcodes.FORGET || opcode === opcodes.BATCH_FORGET || opcode === opcodes.INTERRUPT) return 0;
     return finish(exchange, answer(exchange, opcode));
   };
+}
+
+/** Whether a request asks for a part of a directory. */
+export function isListing(request: Buffer): boolean {
+  const opcode = little ? request.readUInt32LE(inHeader.opcode) : request.readUInt32BE(inHeader.opcode);
+  return opcode === opcodes.READDIR || opcode === opcodes.READDIRPLUS;
 }

@@ -15,7 +15,7 @@ import type { Layer } from "../formats/driver.js";
 import { sliceSource } from "../source/slice.js";
 import { checkRange, type Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
-import type { DirectoryNode, FlatFile, Node } from "./node.js";
+import type { DirectoryNode, Entry, FlatFile, Node } from "./node.js";
 
 /** What a disk may hold, whatever it is stored in. */
 const diskDrivers = [disc];
@@ -107,10 +107,23 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
         const found = container.list(item.id).get(name);
         return found && nodeOf(found);
       },
-      *entries() {
-        for (const [name, found] of container.list(item.id)) yield { name, node: nodeOf(found) };
-      },
+      entries: () => Array.from(container.list(item.id), ([name, found]) => new ItemEntry(name, found)),
     };
+  }
+
+  /** A directory may have hundreds of thousands. */
+  class ItemEntry implements Entry {
+    readonly name: string;
+    readonly #item: Item;
+
+    constructor(name: string, item: Item) {
+      this.name = name;
+      this.#item = item;
+    }
+
+    get node(): Node {
+      return nodeOf(this.#item);
+    }
   }
 
   /** Where the file lies is looked up when it is first read. */

@@ -53,6 +53,7 @@ export type Node = FileNode | DirectoryNode | SymlinkNode | SpecialNode;
 
 export interface Entry {
   readonly name: string;
+  /** May be made when it is asked for. */
   readonly node: Node;
 }
 

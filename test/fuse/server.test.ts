@@ -2,7 +2,7 @@ import { constants } from "node:os";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_READ } from "../../src/fuse/protocol.js";
-import { createServer } from "../../src/fuse/server.js";
+import { createServer, type Server } from "../../src/fuse/server.js";
 import { memoryFile } from "../../src/tree/flat.js";
 import type { FlatFile, Node, Tree } from "../../src/tree/node.js";
 import { directoryNode } from "../../src/tree/node.js";
@@ -56,12 +56,14 @@ const tree: Tree = indexTree(
 );
 
 const errors: unknown[] = [];
-const server = createServer(tree, { owner: { uid: 12, gid: 34 }, onError: (error) => errors.push(error) });
+const newServer = (interest?: Int32Array) =>
+  createServer(tree, { owner: { uid: 12, gid: 34 }, interest, onError: (error) => errors.push(error) });
+const server = newServer();
 const reply = Buffer.alloc(MAX_READ + 16, 0xee);
 
-function ask(opcode: number, node: number, body?: Uint8Array): Reply {
+function ask(opcode: number, node: number, body?: Uint8Array, own = server): Reply {
   const bytes = request(opcode, node, body);
-  const length = server(bytes, bytes.length, reply);
+  const length = own(bytes, bytes.length, reply);
   return parseReply(reply.subarray(0, length));
 }
 
@@ -130,23 +132,56 @@ describe("FUSE server", () => {
     expect(ask(op.readlink, 6).body.toString()).toBe("disk.raw");
   });
 
-  test.each([op.readdir, op.readdirplus])("lists every name once, however small the pieces (operation %i)", (opcode) => {
+  /** What READDIR or READDIRPLUS gives, read in pieces of `size` bytes. */
+  const listed = (own: Server, opcode: number, size: number) => {
     const plus = opcode === op.readdirplus;
-    const names: string[] = [];
-    for (let offset = 0; ; ) {
-      const { error, body } = ask(opcode, 1, readBody(offset, plus ? 200 : 80));
+    const all: ReturnType<typeof parseListing>[number][] = [];
+    for (;;) {
+      const { error, body } = ask(opcode, 1, readBody(all.at(-1)?.next ?? 0, size), own);
       expect(error).toBe(0);
-      expect(body.length).toBeLessThanOrEqual(plus ? 200 : 80);
+      expect(body.length).toBeLessThanOrEqual(size);
       const entries = parseListing(body, plus);
-      const last = entries.at(-1);
-      if (!last) break;
-      for (const entry of entries) {
-        names.push(entry.name);
-        if (plus) expect(entry.node).toBe(entry.name.startsWith(".") ? 0 : entry.ino);
-      }
-      offset = last.next;
+      if (entries.length === 0) return all;
+      all.push(...entries);
     }
-    expect(names).toEqual([".", "..", "disk.raw", "sparse", "broken", "denied", "link", "déjà"]);
+  };
+
+  test.each([
+    [op.readdir, 80],
+    [op.readdirplus, 200],
+    [op.readdir, 4096],
+    [op.readdirplus, 4096],
+  ])("lists every name once, however small the pieces (operation %i, %i bytes)", (opcode, size) => {
+    const entries = listed(newServer(), opcode, size);
+    expect(entries.map(({ name: found }) => found)).toEqual([".", "..", "disk.raw", "sparse", "broken", "denied", "link", "déjà"]);
+    expect(entries.map(({ ino, type }) => [ino, type]).slice(2)).toEqual([
+      [2, 8],
+      [3, 8],
+      [4, 8],
+      [5, 8],
+      [6, 10],
+      [7, 4],
+    ]);
+  });
+
+  test("tells all of directories at once, and of files when they are asked for one by one", () => {
+    const own = newServer();
+    const told = () => listed(own, op.readdirplus, 4096).map(({ node }) => node);
+    expect(told()).toEqual([0, 0, 0, 0, 0, 0, 0, 7]);
+    // Directories are asked for by whoever walks, and names that are not there by whoever searches a path.
+    for (let round = 0; round < 100; round += 1) for (const each of ["déjà", "vu"]) ask(op.lookup, 1, name(each), own);
+    expect(told()).toEqual([0, 0, 0, 0, 0, 0, 0, 7]);
+    for (let round = 0; round < 32; round += 1) ask(op.lookup, 1, name("sparse"), own);
+    expect(told()).toEqual([0, 0, 2, 3, 4, 5, 6, 7]);
+    const { body } = ask(op.readdirplus, 1, readBody(3, 4096), own);
+    expect(parseAttributes(body, 40)).toEqual(parseAttributes(ask(op.lookup, 1, name("sparse"), own).body, 40));
+  });
+
+  test("what was asked for counts for all threads that serve", () => {
+    const interest = new Int32Array(new SharedArrayBuffer(4));
+    const [one, other] = [newServer(interest), newServer(interest)];
+    for (let round = 0; round < 16; round += 1) for (const each of [one, other]) ask(op.lookup, 1, name("link"), each);
+    for (const each of [one, other]) expect(listed(each, op.readdirplus, 4096)[2]?.node).toBe(2);
   });
 
   test("finds data and holes", () => {

@@ -2,6 +2,7 @@
 import { LRUCache } from "lru-cache";
 import { mapOfPieces } from "../../formats/pieces.js";
 import { readBytes, type Source } from "../../source/source.js";
+import { createWindow } from "../../source/window.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind, NameKind } from "../container.js";
@@ -9,17 +10,20 @@ import { nameGiver } from "../names.js";
 import { checkIso } from "./check.js";
 import { readBootImages } from "./el-torito.js";
 import { notesOnHybrids } from "./hybrids.js";
-import { type DirectoryRecord, decodeRecord } from "./record.js";
-import { type RockRidge, readRockRidge } from "./rock-ridge.js";
+import { DirectoryRecord } from "./record.js";
+import { noRockRidge, type RockRidge, readRockRidge, type SystemUse } from "./rock-ridge.js";
 import { findSessions } from "./sessions.js";
 import { missingBefore, shiftedSource } from "./shifted.js";
 import { sectionPiece } from "./sections.js";
-import { suspSkip, systemUseEntries } from "./susp.js";
+import { suspSkip } from "./susp.js";
 import { damagedIso, readVolumes, SECTOR, type Volume } from "./volume.js";
 import { zisofsContent } from "./zisofs.js";
 
 /** Bytes of one directory: some millions of entries. */
 const DIRECTORY_LIMIT = 512 * 2 ** 20;
+
+/** Bytes of a directory that are read at once. */
+const WINDOW = 16 * 1024;
 
 /** Directories whose entries are kept in memory, by the number of entries. */
 const KEPT_ENTRIES = 400_000;
@@ -88,7 +92,7 @@ function startOfLast(disk: Source, sessions: readonly number[], known: readonly 
 /** Rock Ridge says most; then Joliet, then the long names of 1999, then the plain ones. */
 function chooseVolume(disk: Source, volumes: readonly Volume[], names: Names | undefined): { volume: Volume; skip: number | undefined } {
   const primary = volumes.find(({ kind }) => kind === "primary" || kind === "high sierra");
-  const skip = primary && primary.kind === "primary" ? suspSkip(rootSelf(disk, primary).systemUse) : undefined;
+  const skip = primary && primary.kind === "primary" ? suspSkip(systemUseOf(rootSelf(disk, primary))) : undefined;
   const joliet = volumes.find(({ kind }) => kind === "joliet");
   const enhanced = volumes.find(({ kind }) => kind === "enhanced");
   const choices: Record<Names, Volume | undefined> = { "rock-ridge": skip === undefined ? undefined : primary, joliet, plain: primary };
@@ -97,9 +101,13 @@ function chooseVolume(disk: Source, volumes: readonly Volume[], names: Names | u
   throw new ImageError("UNSUPPORTED", names ? `the disc has no ${names} names` : "the disc has no primary volume", { file: disk.name });
 }
 
+function systemUseOf({ content, useStart, useEnd }: DirectoryRecord): Uint8Array {
+  return content.subarray(useStart, useEnd);
+}
+
 /** The "." of the root directory. */
 function rootSelf(disk: Source, volume: Volume): DirectoryRecord {
-  const root = decodeRecord(readBytes(disk, volume.rootRecord, 34), 0, volume.rootRecord, volume);
+  const root = new DirectoryRecord(readBytes(disk, volume.rootRecord, 34), 0, volume.rootRecord, volume);
   return selfOf(disk, root.section.position, volume) ?? root;
 }
 
@@ -110,8 +118,8 @@ function selfOf(disk: Source, position: number, volume: Volume): DirectoryRecord
   if (!sector) return undefined;
   const length = sector[0] ?? 0;
   if (length < 34 || length > sector.length) return undefined;
-  const record = decodeRecord(sector, 0, position, volume);
-  return record.name === "." ? record : undefined;
+  const record = new DirectoryRecord(sector, 0, position, volume);
+  return record.link === "." ? record : undefined;
 }
 
 interface Tree {
@@ -138,15 +146,15 @@ function readThere(disk: Source, position: number, length: number): Buffer | und
 function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, session, notes }: Tree): Container {
   const listings = new LRUCache<number, ReadonlyMap<string, Item>>({ maxSize: KEPT_ENTRIES, sizeCalculation: (list) => list.size + 1 });
 
-  const rockRidgeOf = ({ systemUse }: DirectoryRecord): RockRidge =>
-    skip === undefined ? {} : readRockRidge(systemUseEntries(disk, systemUse, skip, volume.blockSize));
+  const use: SystemUse | undefined = skip === undefined ? undefined : { disk, skip, blockSize: volume.blockSize };
+  const rockRidgeOf = (record: DirectoryRecord): RockRidge => (use ? readRockRidge(use, record) : noRockRidge());
 
   /** Directories are numbered by where they begin: one that is reached twice is one. */
   const directoryItem = (position: number): Item | undefined => {
     const self = selfOf(disk, position, volume);
     if (!self) return undefined;
     const rock = rockRidgeOf(self);
-    return { ...attributesOf(self, rock), id: directoryId(position), kind: "directory", size: self.section.size };
+    return { ...attributesOf(self, rock), id: directoryId(position), kind: "directory", size: self.size };
   };
 
   // Written out: there may be hundreds of thousands, and objects of one shape made in one go cost least.
@@ -173,7 +181,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
     const give = nameGiver();
     for (const group of groupsOf(disk, positionOf(id), volume)) {
       const [record] = group;
-      if (!record || record.name === "." || record.name === "..") continue;
+      if (!record || record.link) continue;
       const rock = rockRidgeOf(record);
       if (rock.relocated) continue;
       const item = itemOf(record, rock, group);
@@ -190,7 +198,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
     let relocated = 0;
     try {
       for (const [record] of groupsOf(disk, positionOf(id), volume)) {
-        if (!record || record.name === "." || record.name === "..") continue;
+        if (!record || record.link) continue;
         if (!rockRidgeOf(record).relocated) return false;
         relocated += 1;
       }
@@ -212,7 +220,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
 
   /** The records of the file whose first one stands at `position`. */
   function recordsAt(position: number): readonly DirectoryRecord[] {
-    for (const group of groupsFrom(disk, position, Number.POSITIVE_INFINITY, volume)) return group;
+    for (const group of groupsFrom(disk, position, position + 1, volume)) return group;
     return [];
   }
 
@@ -270,7 +278,7 @@ const isDirectoryId = (id: number): boolean => id % 2 === 0;
 const positionOf = (id: number): number => Math.floor(id / 2);
 
 function sum(group: readonly DirectoryRecord[]): number {
-  return group.reduce((total, { section }) => total + section.size, 0);
+  return group.reduce((total, { size }) => total + size, 0);
 }
 
 function attributesOf(record: DirectoryRecord, rock: RockRidge): Pick<Item, "mode" | "uid" | "gid" | "links" | "modified"> {
@@ -304,7 +312,7 @@ function shownName({ name }: DirectoryRecord, { kind }: Volume, rockRidge: boole
 function groupsOf(disk: Source, position: number, volume: Volume): Generator<readonly DirectoryRecord[]> {
   const self = selfOf(disk, position, volume);
   if (!self) throw damagedIso(disk, "there is no directory here", position);
-  const { size } = self.section;
+  const { size } = self;
   if (size > DIRECTORY_LIMIT) throw damagedIso(disk, `a directory of ${size} bytes is more than the limit of ${DIRECTORY_LIMIT}`, position);
   return groupsFrom(disk, position, position + size, volume);
 }
@@ -314,6 +322,7 @@ function groupsOf(disk: Source, position: number, volume: Volume): Generator<rea
  * have one name (6.5.1). Which they are depends on the first of them alone, and not on where the directory ends: a file is the same by its number.
  */
 function* groupsFrom(disk: Source, start: number, end: number, volume: Volume): Generator<readonly DirectoryRecord[]> {
+  const read = createWindow(disk, Math.min(WINDOW, Math.ceil((end - start) / SECTOR) * SECTOR));
   let group: DirectoryRecord[] = [];
   for (let sector = start - (start % SECTOR); sector < end || group.length > 0; sector += SECTOR) {
     if (sector + SECTOR > disk.size) {
@@ -321,12 +330,13 @@ function* groupsFrom(disk: Source, start: number, end: number, volume: Volume): 
       if (sector < end) throw damagedIso(disk, "the directory goes on behind the end of the file", sector);
       return;
     }
-    const content = readBytes(disk, sector, SECTOR);
+    // The window is overwritten by the next one, and the records of a file that goes on are still wanted.
+    const content = group.length > 0 ? readBytes(disk, sector, SECTOR) : read(sector, SECTOR);
     for (let at = Math.max(0, start - sector); at < SECTOR && (sector + at < end || group.length > 0); ) {
       const length = content[at] ?? 0;
       if (length === 0) break;
       const possible = length >= 34 && at + length <= SECTOR;
-      const record = possible ? decodeRecord(content, at, sector, volume) : undefined;
+      const record = possible ? new DirectoryRecord(content, at, sector, volume) : undefined;
       if (group.length > 0 && record?.name !== group[0]?.name) {
         yield group;
         group = [];

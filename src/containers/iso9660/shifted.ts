@@ -1,6 +1,6 @@
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
-import { decodeRecord } from "./record.js";
+import { DirectoryRecord } from "./record.js";
 import { SECTOR, type Volume } from "./volume.js";
 
 /** Bytes of a disc: more than any has, and little enough to number what stands on it. */
@@ -14,12 +14,12 @@ const SEARCH_SECTORS = 512;
  * The root directory tells: its own record says where it should be.
  */
 export function missingBefore(disk: Source, { rootRecord, ...volume }: Volume): number {
-  const root = decodeRecord(readBytes(disk, rootRecord, 34), 0, rootRecord, { rootRecord, ...volume }).section;
+  const root = new DirectoryRecord(readBytes(disk, rootRecord, 34), 0, rootRecord, { rootRecord, ...volume }).section;
   const isThere = (position: number) => {
     if (position < 0 || position + 34 > disk.size) return false;
     const content = readBytes(disk, position, 34);
     if ((content[0] ?? 0) < 34 || content[32] !== 1 || content[33] !== 0) return false;
-    const self = decodeRecord(content, 0, position, { rootRecord, ...volume }).section;
+    const self = new DirectoryRecord(content, 0, position, { rootRecord, ...volume }).section;
     return self.position === root.position && self.size === root.size;
   };
   if (isThere(root.position) || root.position > DISC_LIMIT) return 0;
