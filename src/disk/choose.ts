@@ -1,7 +1,7 @@
 import type { FileEnds, FormatDriver } from "../formats/driver.js";
-import { foreignKind } from "../formats/foreign.js";
+import { type ForeignKind, foreignKind, looksLikeDisk } from "../formats/foreign.js";
 import { raw } from "../formats/raw/index.js";
-import { detect, driverNamed } from "../formats/registry.js";
+import { detect, driverNamed, drivers } from "../formats/registry.js";
 import { readBytes, type Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
 
@@ -38,11 +38,28 @@ export function chooseDriver(source: Source, ends: FileEnds, { format, name, reg
   }
   if (source.size === 0) throw new ImageError("WRONG_FORMAT", "the file is empty", { file: source.name });
   const driver = detect(ends);
-  const namedRaw = raw.extensions.some((extension) => name.toLowerCase().endsWith(extension));
-  const other = driver === raw && regular ? foreignKind(ends, namedRaw) : undefined;
+  const namedRaw = endsWithOne(name, raw.extensions);
+  const other = driver === raw && regular ? (foreignKind(ends, namedRaw) ?? misnamed(name, ends)) : undefined;
   if (other === undefined || holdsFiles?.(source)) return driver;
-  throw new ImageError("WRONG_FORMAT", other, {
+  throw new ImageError("WRONG_FORMAT", other.message, {
     file: source.name,
-    hint: "To see its bytes as they are, add --format raw",
+    hint: [...(other.hint === undefined ? [] : [other.hint]), "To see its bytes as they are, add --format raw"].join(" "),
   });
+}
+
+/** The flat extents of a VMDK, which hold whatever the guest wrote. */
+const flatExtent = /-(?:flat|f\d{3,}|pt|rdmp?)\.vmdk$/i;
+
+/** A file that is called like an image of some format, and is neither that nor like a raw disk: most probably damaged. */
+function misnamed(name: string, { head }: FileEnds): ForeignKind | undefined {
+  // Raw sectors of CDs have no signature of their own.
+  const format = drivers.find((driver) => driver !== raw && driver.name !== "cd-raw" && endsWithOne(name, driver.extensions));
+  if (!format || endsWithOne(name, raw.extensions) || flatExtent.test(name) || looksLikeDisk(head)) return undefined;
+  const message = `it is called like a ${format.name} image, and has neither the signature of one nor anything that a raw disk begins with`;
+  return { message, hint: "It may be damaged, or not be copied completely." };
+}
+
+function endsWithOne(name: string, extensions: readonly string[]): boolean {
+  const lower = name.toLowerCase();
+  return extensions.some((extension) => lower.endsWith(extension));
 }

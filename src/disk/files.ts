@@ -47,6 +47,8 @@ export interface DiskFiles {
   /** Whether another thread has opened everything already. Then `known` tells all there is, and no path must be looked at. */
   readonly again: boolean;
   known(role: string): DiskFile | undefined;
+  /** All that another thread opened files for, or could not. */
+  roles(): readonly string[];
   /** Does what is to be done for `role`; what it fails with, another thread will be told, too. */
   attempt<T>(role: string, action: () => T): T;
   /** Whether the file that `image` names is there and may be opened; an error if it may not, or that cannot be told. */
@@ -80,6 +82,7 @@ export function createFiles(image: string, allow: readonly string[], opened: rea
     indexes,
     again: opened !== undefined,
     known: (role) => byRole.get(role),
+    roles: () => [...byRole.keys(), ...Object.keys(lacks)],
     open({ path, role, trusted, finding }) {
       const there = byRole.get(role);
       if (opened && !there) throw new ImageError("UNREADABLE", "it was not opened when the disk was", { file: path });

@@ -87,6 +87,13 @@ export function openMember(members: Members, path: string, unpacker: Unpacker, k
     return {
       degraded: options.degraded ?? false,
       part: (name) => partOf(own, name),
+      names(folder) {
+        const names = Array.from(members.beside(posix.join(posix.dirname(own), folder, "any")), (each) => posix.basename(each));
+        if (names.length > 0) return names;
+        throw new ImageError("PART_MISSING", `the folder ${quote(folder)}, which belongs to it, is missing in the container`, {
+          file: own,
+        });
+      },
       parent: (wish) => parentOf(own, wish, ancestors),
     };
   }

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { FileEnds, Identity, Layer, Opener, OpenOptions, ParentWish } from "../formats/driver.js";
 import { raw } from "../formats/raw/index.js";
@@ -8,7 +8,7 @@ import { fileSource, type OpenedFile, openFile } from "../source/file.js";
 import { sliceSource } from "../source/slice.js";
 import type { Source } from "../source/source.js";
 import { swabSource } from "../source/swab.js";
-import { type ErrorCode, ImageError, systemCode, UserError } from "../util/errors.js";
+import { type ErrorCode, ImageError, reasonOf, systemCode, UserError } from "../util/errors.js";
 import { quote } from "../util/text.js";
 import { chooseDriver, readEnds } from "./choose.js";
 import { createFiles, type DiskFile, type Opening } from "./files.js";
@@ -72,8 +72,12 @@ export interface OpenedDisk {
 
 /** QEMU's own chains end at 200; nobody makes one of more than a few dozen. */
 const DEPTH_LIMIT = 64;
-/** What a directory that is one image holds beside its disks. */
-const BUNDLE_INDEX = "DiskDescriptor.xml";
+/** What tells of the disk in a directory that is one image, best first: that of Parallels, and of Apple, which has a copy. */
+const bundleIndexes: readonly { readonly name: string; readonly beside?: string }[] = [
+  { name: "DiskDescriptor.xml" },
+  { name: "Info.plist", beside: "bands" },
+  { name: "Info.bckup", beside: "bands" },
+];
 
 /** Opens the image at `path` and everything it is a difference to. Throws an `ImageError` that says what cannot be opened and why. */
 export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: OpenHooks = {}): OpenedDisk {
@@ -154,7 +158,8 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
     const better = [...names, ...describingNames(basename(part.path), ends)];
     for (const candidate of foldersOf(part.path).flatMap((folder) => better.map((name) => join(folder, name)))) {
       if (!isFile(candidate) || resolve(candidate) === resolve(part.path)) continue;
-      const layer = openLayer({ path: candidate, role: candidate, trusted: false }, undefined, [], false);
+      const layer = openCandidate(candidate);
+      if (!layer) continue;
       const others = files.list().filter(({ role }) => role !== part.role && role !== candidate);
       if (others.some(({ identity }) => identity === part.identity)) return layer;
       layer.close();
@@ -167,6 +172,16 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
     });
   }
 
+  /** The image at `candidate`; undefined if that is no image. */
+  function openCandidate(candidate: string): Layer | undefined {
+    try {
+      return openLayer({ path: candidate, role: candidate, trusted: false }, undefined, [], false);
+    } catch (error) {
+      if (error instanceof ImageError && error.code === "WRONG_FORMAT") return undefined;
+      throw error;
+    }
+  }
+
   function opener(image: DiskFile, ancestors: readonly string[]): Opener {
     return {
       degraded: options.degraded ?? false,
@@ -176,6 +191,11 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
           const found = files.known(role)?.path ?? findPart(image.path, name);
           return files.open({ path: found, role, trusted: false }).source;
         });
+      },
+      names(folder) {
+        const role = `${image.role} part ${folder}/`;
+        if (!files.again) return filesIn(foldersOf(image.path), folder, image.path);
+        return files.roles().flatMap((each) => (each.startsWith(role) ? [each.slice(role.length)] : []));
       },
       parent: (wish) => parentOf(image, wish, ancestors),
     };
@@ -293,8 +313,34 @@ function peek<T>(path: string, devices: boolean, look: (source: Source) => T): T
 
 /** The file that stands for a directory that is one image. */
 function bundled(path: string): string {
-  const index = join(path, BUNDLE_INDEX);
-  return isFile(index) ? index : path;
+  const found = bundleIndexes.find(
+    ({ name, beside }) => isFile(join(path, name)) && (beside === undefined || isFolder(join(path, beside))),
+  );
+  return found ? join(path, found.name) : path;
+}
+
+/** The names of the files in the folder called `folder` in the first of `places` that has it. */
+function filesIn(places: readonly string[], folder: string, image: string): readonly string[] {
+  for (const place of places) {
+    try {
+      return readdirSync(join(place, folder), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [] : [entry.name]));
+    } catch (cause) {
+      if (systemCode(cause) === "ENOENT") continue;
+      throw new ImageError("UNREADABLE", `the folder ${quote(folder)}, which belongs to it, cannot be read: ${reasonOf(cause)}`, {
+        file: image,
+        cause,
+      });
+    }
+  }
+  throw new ImageError("PART_MISSING", `the folder ${quote(folder)}, which belongs to it, is missing`, { file: image });
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function isFile(path: string): boolean {

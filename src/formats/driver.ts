@@ -111,6 +111,8 @@ export interface ParentWish {
 export interface Opener {
   /** A file that belongs to the image, named relative to it. Closed by whoever asked. Throws `PART_MISSING` or `PART_DENIED` if it cannot be had. */
   part(name: string): Source;
+  /** The names of the files in a folder that belongs to the image, named relative to it. Throws like `part`. Absent where that cannot be told. */
+  names?(folder: string): readonly string[];
   /** The image this one is a difference to. Closed by whoever asked. Throws if there is none that fits, unless `degraded`. */
   parent(wish: ParentWish): Layer;
   /** Go on without a part that cannot be had: its ranges of the disk are then damaged extents, with the error that `part` threw. */

@@ -1,128 +1,34 @@
+import { damaged, descriptions, documents, type Foreign, unread } from "./foreign-kinds.js";
+
 /** What a file is when it is nothing that can be read here. Shown raw it would be wrong data, so it is refused by name. */
-interface Foreign {
-  readonly what: string;
-  /** Bytes at a position of the head (or, negative, counted from the end of the file). */
-  readonly marks: readonly (readonly [position: number, signature: string])[];
+export interface ForeignKind {
+  /** To follow the file's name. */
+  readonly message: string;
+  readonly hint?: string | undefined;
 }
 
-/** Other ways to store a disk. Its bytes are not the disk's, whatever the file is called. */
-const images: readonly Foreign[] = [
-  {
-    what: "a VMDK image",
-    marks: [
-      [0, "KDMV"],
-      [0, "COWD"],
-      [0, "# Disk Descriptor"],
-      [0, "#Disk Descriptor"],
-      [0, "\xbe\xba\xfe\xca\0\0\0\0"],
-    ],
-  },
-  { what: "a VHDX image", marks: [[0, "vhdxfile"]] },
-  {
-    what: "a VHD image",
-    marks: [
-      [0, "conectix"],
-      [-512, "conectix"],
-      [-511, "conectix"],
-    ],
-  },
-  { what: "a VDI image", marks: [[0x40, "\x7f\x10\xda\xbe"]] },
-  { what: "a QED image", marks: [[0, "QED\0"]] },
-  {
-    what: "a Parallels image",
-    marks: [
-      [0, "WithoutFreeSpace"],
-      [0, "WithouFreSpacExt"],
-    ],
-  },
-  { what: "a Bochs image", marks: [[0, "Bochs Virtual HD Image"]] },
-  { what: "an Apple disk image (DMG)", marks: [[-512, "koly"]] },
-  { what: "an Android sparse image", marks: [[0, "\x3a\xff\x26\xed"]] },
-  {
-    what: "an EWF (EnCase) image",
-    marks: [
-      [0, "EVF\x09\x0d\x0a\xff\0"],
-      [0, "EVF2\x0d\x0a\x81\0"],
-    ],
-  },
-  {
-    what: "a CD image of DiscJuggler (CDI)",
-    // The version, and behind it where in the file the description is.
-    marks: ["\x04", "\x05", "\x06"].map((version) => [-8, `${version}\0\0\x80`] as const),
-  },
-  { what: "a CD image of BlindWrite (B5T, B6T)", marks: [[0, "BWT5 STREAM SIGN"]] },
-  { what: "a compressed hunks of data image (CHD)", marks: [[0, "MComprHD"]] },
-  {
-    what: "a PowerISO image (DAA)",
-    marks: [
-      [0, "DAA\0\0\0\0\0"],
-      [0, "GBI\0\0\0\0\0"],
-    ],
-  },
-  { what: "a MagicISO image (UIF)", marks: [[-64, "bbis"]] },
-  { what: "an UltraISO image (ISZ)", marks: [[0, "IsZ!"]] },
-  {
-    what: "a compressed disc image of game consoles (CSO, ZSO, DAX, JSO)",
-    marks: [
-      [0, "CISO"],
-      [0, "ZISO"],
-      [0, "DAX\0"],
-      [0, "JISO"],
-    ],
-  },
-  { what: "a CD image without its checksums (ECM)", marks: [[0, "ECM\0"]] },
-  {
-    what: "a Windows image (WIM, ESD, SWM)",
-    marks: [
-      [0, "MSWIM\0\0\0"],
-      [0, "WLPWM\0\0\0"],
-    ],
-  },
-  { what: "a file compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
-  { what: "a file compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },
-  { what: "a file compressed with zstd", marks: [[0, "\x28\xb5\x2f\xfd"]] },
-  { what: "a file compressed with bzip2", marks: [[0, "BZh"]] },
-  { what: "a file compressed with compress (.Z)", marks: [[0, "\x1f\x9d\x90"]] },
-];
-
-/** No disk either, but a disk may begin with anything: a name that says raw is believed. */
-const documents: readonly Foreign[] = [
-  { what: "a ZIP archive whose end is missing", marks: [[0, "PK\x03\x04"]] },
-  {
-    what: "a part of a ZIP archive in several files",
-    marks: [
-      [0, "PK\x07\x08"],
-      [-22, "PK\x05\x06"],
-    ],
-  },
-  { what: "a 7-Zip archive", marks: [[0, "7z\xbc\xaf\x27\x1c"]] },
-  { what: "a RAR archive", marks: [[0, "Rar!\x1a\x07"]] },
-  { what: "a cabinet archive (CAB)", marks: [[0, "MSCF\0\0\0\0"]] },
-  { what: "an InstallShield cabinet", marks: [[0, "ISc("]] },
-  { what: "an ACE archive", marks: [[7, "**ACE**"]] },
-  { what: "an archive of xar, such as a macOS package", marks: [[0, "xar!\0\x1c"]] },
-  { what: "an archive of ar, such as a Debian package", marks: [[0, "!<arch>\n"]] },
-  { what: "an RPM package", marks: [[0, "\xed\xab\xee\xdb"]] },
-  { what: "a PDF document", marks: [[0, "%PDF-"]] },
-  { what: "a PNG picture", marks: [[0, "\x89PNG"]] },
-  { what: "a JPEG picture", marks: [[0, "\xff\xd8\xff"]] },
-  { what: "a program (ELF)", marks: [[0, "\x7fELF"]] },
-];
-
-/** What the file with this head and tail is, if it is known and no raw disk, for a sentence that begins with the file's name. `namedRaw`: the name ends like that of a raw disk. */
+/** What the file with this head and tail is, if it is known and no raw disk. `namedRaw`: the name ends like that of a raw disk. */
 export function foreignKind(
   { head, tail }: { readonly head: Uint8Array; readonly tail: Uint8Array },
   namedRaw: boolean,
-): string | undefined {
-  if (!namedRaw && isWindowsProgram(head)) return "it is a program of Windows or EFI, not a disk image";
-  const known = (namedRaw ? images : [...images, ...documents]).find(({ marks }) =>
-    marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)),
-  );
-  if (known)
-    return images.includes(known)
-      ? `it has the signature of ${known.what}, and is none that can be read`
-      : `it is ${known.what}, not a disk image`;
-  return !namedRaw && isText(head) ? "it is text, not a disk image" : undefined;
+): ForeignKind | undefined {
+  if (!namedRaw && isWindowsProgram(head)) return { message: "it is a program of Windows or EFI, not a disk image" };
+  const find = (kinds: readonly Foreign[]) =>
+    kinds.find(({ marks }) => marks.some(([position, signature]) => hasAt(position < 0 ? tail : head, position, signature)));
+  const broken = find(damaged);
+  if (broken) return { message: `it has the signature of ${broken.what}, and is none that can be read` };
+  const other = find(unread);
+  if (other) return { message: `it is ${other.what}, which cannot be read`, hint: other.hint };
+  if (namedRaw) return undefined;
+  const document = find(documents);
+  if (document) return { message: `it is ${document.what}, not a disk image` };
+  return isText(head) ? textKind(head) : undefined;
+}
+
+function textKind(head: Uint8Array): ForeignKind {
+  const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString("latin1");
+  const known = descriptions.find(({ pattern }) => pattern.test(text));
+  return known ? { message: `it is ${known.what}, and no disk`, hint: known.hint } : { message: "it is text, not a disk image" };
 }
 
 /** "MZ", and where the number at 0x3c says, "PE" (Microsoft, "PE Format"). */
@@ -148,4 +54,41 @@ function isText(head: Uint8Array): boolean {
   } catch {
     return false;
   }
+}
+
+/** What raw disks, and file systems without a partition table, begin with. */
+const beginnings: readonly (readonly [position: number, signature: string])[] = [
+  [510, "\x55\xaa"],
+  [512, "EFI PART"],
+  [4096, "EFI PART"],
+  [0, "ER"],
+  [512, "PM"],
+  [512, "LABELONE"],
+  [512, "\x57\x45\x56\x82"],
+  [1080, "\x53\xef"],
+  [0, "XFSB"],
+  [3, "NTFS    "],
+  [3, "EXFAT   "],
+  [1024, "H+"],
+  [1024, "HX"],
+  [1024, "BD"],
+  [32, "NXSB"],
+  [32_769, "CD001"],
+  [32_769, "BEA01"],
+  [0, "LUKS\xba\xbe"],
+  [3, "-FVE-FS-"],
+  [0, "hsqs"],
+  [1024, "\xe2\xe1\xf5\xe0"],
+  [1024, "\x10\x20\xf5\xf2"],
+  [4086, "SWAPSPACE2"],
+  [4096, "\xfc\x4e\x2b\xa9"],
+  [0, "\xfc\x4e\x2b\xa9"],
+  [32_768, "JFS1"],
+  [8192 + 1372, "\x19\x54\x01\x19"],
+  [32_768 + 1372, "\x19\x54\x01\x19"],
+];
+
+/** Whether the head is that of a disk, or of a file system that takes all of it. */
+export function looksLikeDisk(head: Uint8Array): boolean {
+  return beginnings.some(([position, signature]) => hasAt(head, position, signature));
 }

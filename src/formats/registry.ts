@@ -11,13 +11,17 @@ import { cdrdao } from "./cdrdao/index.js";
 import { cloop } from "./cloop/index.js";
 import { cue } from "./cue/index.js";
 import { dmg } from "./dmg/index.js";
+import { ewf } from "./ewf/index.js";
 import { mds } from "./mds/index.js";
 import { nrg } from "./nrg/index.js";
 import { parallels } from "./parallels/index.js";
+import { partclone } from "./partclone/index.js";
 import { qcow } from "./qcow/index.js";
 import { qcow2 } from "./qcow2/index.js";
 import { qed } from "./qed/index.js";
 import { raw } from "./raw/index.js";
+import { sparsebundle } from "./sparsebundle/index.js";
+import { sparseimage } from "./sparseimage/index.js";
 import { vdi } from "./vdi/index.js";
 import { vhd } from "./vhd/index.js";
 import { vhdx } from "./vhdx/index.js";
@@ -34,13 +38,17 @@ const byName: Readonly<Record<FormatName, FormatDriver>> = {
   cloop,
   cue,
   dmg,
+  ewf,
   mds,
   nrg,
   parallels,
+  partclone,
   qcow,
   qcow2,
   qed,
   raw,
+  sparsebundle,
+  sparseimage,
   vdi,
   vhd,
   vhdx,

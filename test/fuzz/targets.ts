@@ -23,6 +23,7 @@ import { checkRequests } from "./oracle/requests.js";
 import { checkTables } from "./oracle/table.js";
 import { checkView } from "./oracle/view.js";
 import { repairGpt, repairTar, repairVhd, repairVhdx, repairVma } from "./repair/disks.js";
+import { repairEwf, repairPartclone } from "./repair/evidence.js";
 import { repairDmg, repairQcow2 } from "./repair/nested.js";
 import { repairGzip, repairLz4, repairLzop, repairXz } from "./repair/packed.js";
 import { repairUdf } from "./repair/udf.js";
@@ -30,6 +31,7 @@ import { repairVolumes } from "./repair/volumes.js";
 import * as containers from "./seeds/containers.js";
 import * as discs from "./seeds/discs.js";
 import * as disks from "./seeds/disks.js";
+import * as evidence from "./seeds/evidence.js";
 import * as microsoft from "./seeds/microsoft.js";
 import * as packed from "./seeds/packed.js";
 import { requests } from "./seeds/requests.js";
@@ -58,9 +60,11 @@ const formats: Readonly<Record<FormatName, FormatEntry>> = {
   cloop: { seeds: disks.cloop },
   cue: { seeds: discs.cue, more: ["src/formats/cd/"] },
   dmg: { seeds: disks.dmg, repair: repairDmg },
+  ewf: { seeds: evidence.ewf, repair: repairEwf },
   mds: { seeds: discs.mds },
   nrg: { seeds: discs.nrg },
   parallels: { seeds: disks.parallels, options: ({ data }) => ((data[0] ?? 0) % 4 === 1 ? { snapshot: "one" } : {}) },
+  partclone: { seeds: evidence.partclone, repair: repairPartclone },
   qcow: { seeds: disks.qcow, options: () => ({ passwords: ["password"] }) },
   qcow2: {
     seeds: disks.qcow2,
@@ -69,6 +73,8 @@ const formats: Readonly<Record<FormatName, FormatEntry>> = {
   },
   qed: { seeds: disks.qed },
   raw: { seeds: disks.rawDisk },
+  sparsebundle: { seeds: evidence.sparsebundle },
+  sparseimage: { seeds: evidence.sparseimage },
   vdi: { seeds: disks.vdi },
   vhd: { seeds: microsoft.vhd, repair: repairVhd },
   vhdx: { seeds: microsoft.vhdx, repair: repairVhdx },

@@ -89,7 +89,9 @@ function checkAudit(run: Run, layer: Layer): void {
 }
 
 function openerOf(run: Run, driver: FormatDriver, degraded: boolean, depth: number): Opener {
-  return { degraded, part: (name) => run.part(name), parent: (wish) => parentOf(run, driver, wish, depth) };
+  const names = (folder: string) =>
+    run.input.files.flatMap(({ name }) => (name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1)] : []));
+  return { degraded, part: (name) => run.part(name), names, parent: (wish) => parentOf(run, driver, wish, depth) };
 }
 
 function firstOf(run: Run, names: readonly string[]): Source {
