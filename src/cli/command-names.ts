@@ -3,6 +3,7 @@ export const summaries = {
   mount: "show a disk image as one flat raw file",
   umount: "take mounts away",
   list: "show the mounts",
+  status: "tell what mounts have done",
   attach: "make a block device of an image, or mount what is on it",
   detach: "undo attach",
   info: "tell what an image is and holds",

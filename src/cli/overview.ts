@@ -2,7 +2,7 @@ import { type CommandName, summaries } from "./command-names.js";
 
 /** What `flatmount --help` and `flatmount` alone print: written without loading any command, since that is what takes the time. */
 const groups: readonly { readonly title: string; readonly commands: readonly CommandName[] }[] = [
-  { title: "Mount", commands: ["mount", "umount", "list", "attach", "detach"] },
+  { title: "Mount", commands: ["mount", "umount", "list", "status", "attach", "detach"] },
   { title: "Look into an image without mounting it", commands: ["info", "map", "diff", "ls", "cat"] },
   { title: "Write", commands: ["convert", "index"] },
   { title: "Damage", commands: ["check", "salvage"] },

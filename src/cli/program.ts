@@ -12,6 +12,7 @@ const commands: Readonly<Record<CommandName, (io: Io) => Promise<CommandUnknownO
   mount: async (io) => (await import("./commands/mount.js")).mountCommand(io),
   umount: async () => (await import("./commands/umount.js")).umountCommand(),
   list: async (io) => (await import("./commands/list.js")).listCommand(io),
+  status: async (io) => (await import("./commands/status.js")).statusCommand(io),
   attach: async (io) => (await import("./commands/attach.js")).attachCommand(io),
   detach: async (io) => (await import("./commands/detach.js")).detachCommand(io),
   info: async (io) => (await import("./commands/info.js")).infoCommand(io),

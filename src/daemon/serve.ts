@@ -2,6 +2,8 @@ import { devfuse } from "../fuse/devfuse.js";
 import { erofs } from "../erofs/transport.js";
 import { libfuse } from "../fuse/libfuse.js";
 
+import { type Counters, createCounters, decodeCounter } from "../fuse/counters.js";
+import { workerCount } from "../fuse/pool.js";
 import { type Transport, transportNames } from "../fuse/transport.js";
 import type { DiskDescription } from "../disk/describe.js";
 import type { Progress } from "../disk/unpack.js";
@@ -12,8 +14,9 @@ import { watchIdle } from "./idle.js";
 import { type Leaver, leaveOnSignal } from "./leave.js";
 import { checkMountpoint, makeMountpoint, type Mountpoint } from "./mountpoint.js";
 import { identify } from "./process.js";
+import { answerQuestions } from "./questions.js";
 import type { MountWish } from "./wish.js";
-import { addRecord, completeRecord, dropRecord, type MountRecord, removeFolder } from "./state.js";
+import { addRecord, completeRecord, dropRecord, type MountRecord, removeFolder, socketPath } from "./state.js";
 
 const transports: readonly Transport[] = [devfuse, libfuse, erofs];
 
@@ -38,11 +41,15 @@ export async function serve(wish: MountWish, progress?: Progress): Promise<Serve
   const { image, options, mode, cacheLimit } = wish;
   const place = checkMountpoint(wish.mountpoint, wish);
   const request = { image, options, root: place.kind, mode, cacheLimit };
-  const view = openView(request, progress);
+  const counters = createCounters(1 + workerCount());
+  const [own] = counters;
+  const view = openView(request, progress, own && decodeCounter(own));
+  // What was decoded to find partitions was asked for by nobody.
+  own?.fill(0);
   // Not before: reading through a compressed file takes long, and nobody would hear the signal.
   const leaver = leaveOnSignal();
   try {
-    return await mountView(transport, wish, { request, view, place }, leaver);
+    return await mountView(transport, wish, { request, view, place, counters }, leaver);
   } catch (error) {
     view.close();
     leaver.stop();
@@ -54,9 +61,11 @@ interface Viewed {
   readonly request: ViewRequest;
   readonly view: View;
   readonly place: Mountpoint;
+  readonly counters: Counters;
 }
 
-async function mountView(transport: Transport, wish: MountWish, { request, view, place }: Viewed, leaver: Leaver): Promise<Served> {
+async function mountView(transport: Transport, wish: MountWish, viewed: Viewed, leaver: Leaver): Promise<Served> {
+  const { request, view, place, counters } = viewed;
   const { image, allowOther, passthrough, uid, gid, idleTimeout } = wish;
   const activity = idleTimeout === undefined ? undefined : new Int32Array(new SharedArrayBuffer(4));
   if (place.missing) makeMountpoint(place.path);
@@ -66,7 +75,7 @@ async function mountView(transport: Transport, wish: MountWish, { request, view,
     if (isGuarded && transport === libfuse) guard = startGuard(place.path);
     const mounting = transport.mount({
       ...{ view: request, tree: view.tree, files: view.disk.files, mountpoint: place.path, source: image },
-      ...{ allowOther, passthrough, uid, gid, activity },
+      ...{ allowOther, passthrough, uid, gid, activity, counters },
     });
     // While the worker gets ready there is nothing else to do here.
     if (isGuarded) guard ??= startGuard(place.path);
@@ -81,6 +90,7 @@ async function mountView(transport: Transport, wish: MountWish, { request, view,
       view.close();
       return { record, ended: Promise.resolve() };
     }
+    const answering = session.stats && answerQuestions(socketPath(record), session.stats);
     let gone = false;
     void session.paths?.then((paths) => {
       if (!gone) completeRecord(record, { paths });
@@ -92,6 +102,7 @@ async function mountView(transport: Transport, wish: MountWish, { request, view,
       guard?.dismiss();
       idle?.stop();
       leaver.stop();
+      answering?.stop();
       view.close();
       dropRecord(record);
     });

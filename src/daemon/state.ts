@@ -47,11 +47,17 @@ export function completeRecord(given: MountRecord, more: Partial<MountRecord>): 
   addRecord({ ...record, ...more });
 }
 
+/** The socket at which the daemon of a mount tells what it has counted. */
+export function socketPath({ pid }: MountRecord): string {
+  return join(stateFolder(), `${pid}.sock`);
+}
+
 /** Forgets a mount, with its log, and removes its mount point if it was made for it. */
 export function dropRecord(given: MountRecord): void {
   // What was attached is known only to the file.
   const [record = given] = readRecord(recordPath(given));
   rmSync(recordPath(record), { force: true });
+  if (record.unattended === undefined) rmSync(socketPath(record), { force: true });
   if (record.log !== undefined) rmSync(record.log, { force: true });
   if (record.createdMountpoint && !mountAt(record.mountpoint)) removeFolder(record.mountpoint);
   for (const { mountpoint, createdMountpoint } of record.attached?.mounts ?? []) {
@@ -69,7 +75,7 @@ export function listRecords(): readonly MountRecord[] {
 }
 
 /** Whether somebody serves the mount. */
-function stands(record: MountRecord): boolean {
+export function stands(record: MountRecord): boolean {
   if (record.unattended === undefined) return isAlive(record);
   return mountAt(record.mountpoint)?.id === record.unattended;
 }

@@ -1,6 +1,14 @@
 import { LRUCache } from "lru-cache";
 import type { PackedBlock } from "../formats/driver.js";
 
+/** Told what became of each read. */
+export interface DecodeCounter {
+  /** The block was there. */
+  hit(): void;
+  /** It was not, and `bytes` bytes were decoded. */
+  decoded(bytes: number): void;
+}
+
 /** Decoded blocks, least recently used ones dropped first. */
 export interface BlockCache {
   /** Fills `target` with the decoded bytes of `block` from `skip` on. */
@@ -8,7 +16,7 @@ export interface BlockCache {
 }
 
 /** A cache of at most `limit` bytes. Blocks larger than that are decoded anew for every read. */
-export function createBlockCache(limit: number): BlockCache {
+export function createBlockCache(limit: number, counter?: DecodeCounter): BlockCache {
   // Buffers of dropped blocks are used again: blocks of one image are of one size, and a fresh buffer per block would keep the collector busy.
   const spare: Uint8Array[] = [];
   const decoded = new LRUCache<string, Uint8Array>({
@@ -23,17 +31,20 @@ export function createBlockCache(limit: number): BlockCache {
     read(block, target, skip) {
       const known = decoded.get(block.key);
       if (known) {
+        counter?.hit();
         target.set(known.subarray(skip, skip + target.length));
         return;
       }
       // The whole block is wanted: what asked for it keeps it, so a second copy here would only cost.
       if (target.length === block.size) {
         block.unpack(target);
+        counter?.decoded(block.size);
         return;
       }
       const recycled = spare.pop();
       const content = recycled?.length === block.size ? recycled : Buffer.allocUnsafeSlow(block.size);
       block.unpack(content);
+      counter?.decoded(block.size);
       target.set(content.subarray(skip, skip + target.length));
       if (content.length <= limit) decoded.set(block.key, content);
     },

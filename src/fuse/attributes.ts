@@ -1,5 +1,5 @@
 import type { Node } from "../tree/node.js";
-import { attr, fileTypes, little } from "./protocol.js";
+import { attr, fileTypes, little, VALID } from "./protocol.js";
 import { setUint64 } from "./uint64.js";
 
 export interface Owner {
@@ -23,6 +23,11 @@ export function linksOf({ kind, links }: Node): number {
   return links ?? (kind === "directory" ? 2 : 1);
 }
 
+/** How many seconds what stat shows may be remembered. Of what is live that is asked for whenever it is opened; in between, a reader in small pieces is to get them from one state. */
+export function validOf({ live }: Node): number {
+  return live ? 1 : VALID;
+}
+
 /** The kernel's 32-bit form of a device number (new_encode_dev in linux/kdev_t.h). */
 function deviceOf(node: Node): number {
   if (!("device" in node) || !node.device) return 0;
@@ -37,8 +42,9 @@ export function blocksOf(node: Node): number {
 
 /** Writes the `fuse_attr` of `node` at `at`. */
 export function writeAttributes(view: DataView, at: number, node: Node, { uid, gid }: Owner): void {
-  const seconds = Math.floor(node.modified / 1000);
-  const nanoseconds = Math.floor((node.modified - seconds * 1000) * 1e6);
+  const { modified } = node;
+  const seconds = Math.floor(modified / 1000);
+  const nanoseconds = Math.floor((modified - seconds * 1000) * 1e6);
   setUint64(view, at + attr.ino, node.id);
   setUint64(view, at + attr.bytes, sizeOf(node));
   setUint64(view, at + attr.blocks, blocksOf(node));

@@ -8,8 +8,9 @@ import { mountAt } from "./mountinfo.js";
 import { createPassingTable, type PassingTable } from "./opens.js";
 import { passingFiles } from "./passing-files.js";
 import { passThrough } from "./passthrough.js";
-import { takeWorker, workerCount } from "./pool.js";
+import { takeWorker } from "./pool.js";
 import { fileTypes } from "./protocol.js";
+import { statsOf } from "./stats-file.js";
 import { accessOptions, type MountRequest, type Transport } from "./transport.js";
 import { createTurnTable } from "./turn.js";
 import type { WorkerMessage, WorkerTask } from "./serve.js";
@@ -59,7 +60,8 @@ export const devfuse: Transport = {
       gone = true;
     });
     const paths = table && passThrough({ device, table, files, imageFiles: request.files.length, ended: () => gone });
-    return { ended, paths, expire, unmount: ({ detach }) => unmountNow(unmount, detach) };
+    const stats = () => statsOf(request.counters, table);
+    return { ended, paths, stats, expire, unmount: ({ detach }) => unmountNow(unmount, detach) };
   },
 };
 
@@ -129,14 +131,16 @@ function startWorkers(
   request: MountRequest,
   passing: PassingTable | undefined,
 ): { ready: Promise<void>; ended: Promise<void> } {
-  const { view, files, uid, gid, activity } = request;
-  const count = workerCount();
+  const { view, files, uid, gid, activity, counters } = request;
+  const [, ...rows] = counters;
+  const [firstRow, ...otherRows] = rows;
+  if (!firstRow) throw new Error("there are no workers");
   const interest = new Int32Array(new SharedArrayBuffer(4));
-  const shared = { ...view, cacheLimit: Math.floor(view.cacheLimit / count) };
-  const task = { view: shared, files, owner: { uid, gid }, passing, activity, interest, turns: createTurnTable() };
-  const first = startWorker(takeWorker(), { ...task, device });
+  const shared = { ...view, cacheLimit: Math.floor(view.cacheLimit / rows.length) };
+  const task = { view: shared, files, owner: { uid, gid }, passing, activity, interest, turns: createTurnTable(), counters };
+  const first = startWorker(takeWorker(), { ...task, device, row: firstRow });
   const others = first.ready.then(() =>
-    Array.from({ length: count - 1 }, () => startWorker(takeWorker(), { ...task, device: cloneOrShare(native, device) })),
+    otherRows.map((row) => startWorker(takeWorker(), { ...task, device: cloneOrShare(native, device), row })),
   );
   const othersEnded = others.then((workers) => Promise.all(workers.flatMap(({ ready, ended }) => [ready, ended])));
   return { ready: first.ready, ended: Promise.all([first.ended, othersEnded]).then(() => undefined) };

@@ -9,9 +9,11 @@ import { type DirectoryNode, type Node, nodeAt, type Tree } from "../tree/node.j
 import { debug } from "../util/debug.js";
 import { systemCode, UserError } from "../util/errors.js";
 import { blocksOf, linksOf, modeOf, type Owner, sizeOf } from "./attributes.js";
+import { countOpen, countRequest, createCounters, summarise, type Stats } from "./counters.js";
 import { errnoOf } from "./errno.js";
 import { errorTeller } from "./error-teller.js";
-import { VALID } from "./protocol.js";
+import { opcodes, VALID } from "./protocol.js";
+import { withStatsFile } from "./stats-file.js";
 import { accessOptions, type MountRequest, type Transport } from "./transport.js";
 import { detach, unmount } from "./unmount.js";
 
@@ -44,12 +46,14 @@ export const libfuse: Transport = {
     if (Buffer.byteLength(mountpoint) >= TEXT_LIMIT) {
       throw new UserError(`the path of the mount point has more than ${TEXT_LIMIT - 1} bytes`, "Choose one with a shorter path.");
     }
-    const fuse = createFuse(request);
+    const stats = () => summarise(request.counters, { opensAsked: true, passedFiles: 0 });
+    const fuse = createFuse(request, stats);
     const others = connections();
     await mountFuse(fuse, request);
     const connection = connections().find((descriptor) => !others.includes(descriptor));
     return {
       ended: end(fuse, connection),
+      stats,
       async unmount(options) {
         await Promise.resolve();
         (options.detach ? detach : unmount)(mountpoint);
@@ -119,11 +123,11 @@ function loadBundledLibrary(packageFolder: string): void {
   }
 }
 
-function createFuse(request: MountRequest): Fuse {
+function createFuse(request: MountRequest, stats: () => Stats): Fuse {
   const FuseNative = loadPackage();
   // Its own version runs a shell. We unmount before, so that nothing is left to be done.
   FuseNative.unmount = (_, callback) => callback();
-  const fuse = new FuseNative(request.mountpoint, operationsOf(request.tree, request, request.activity), { timeout: false });
+  const fuse = new FuseNative(request.mountpoint, operationsOf(withStatsFile(request.tree, stats), request), { timeout: false });
   // Its own version knows no `ro`, escapes nothing, and makes libfuse chatty if DEBUG has an asterisk.
   fuse._fuseOptions = () => `-o${optionsOf(request)}`;
   return fuse;
@@ -135,7 +139,9 @@ function optionsOf({ source, allowOther }: MountRequest): string {
     // The daemon has looked into the directory already, as far as the user wanted it.
     "nonempty",
     "subtype=flatmount",
-    "kernel_cache",
+    // What the kernel has read of a file is forgotten if that was modified when it is opened again: stats.json always is, others never.
+    "auto_cache",
+    "ac_attr_timeout=0",
     ...["attr_timeout", "entry_timeout", "negative_timeout"].map((name) => `${name}=${VALID}`),
     ...(allowOther ? accessOptions : []),
   ].join(",");
@@ -187,14 +193,27 @@ const { EISDIR, EINVAL, ENOENT, ENOTDIR, EROFS } = constants.errno;
 /** The access mode in the flags of open(2), fcntl.h. */
 const O_ACCMODE = 3;
 
-function operationsOf(tree: Tree, owner: Owner, activity: Int32Array | undefined): Fuse.Operations {
+function operationsOf(tree: Tree, { counters, activity, ...owner }: MountRequest): Fuse.Operations {
   const onError = errorTeller((text) => console.error(text));
+  const [row = createCounters(1)[0]!] = counters;
 
-  /** Replies with what `work` makes of the node at `path`: an errno if that is a number or an error. */
-  function answer<T extends readonly unknown[] | []>(path: string, reply: Fuse.Reply<T>, work: (node: Node) => T | number): void {
+  /** Replies with what `work` makes of the node at `path`: an errno if that is a number or an error. Counted as `opcode`. */
+  function answer<T extends readonly unknown[] | []>(
+    opcode: number,
+    path: string,
+    reply: Fuse.Reply<T>,
+    work: (node: Node) => T | number,
+  ): void {
     const result = attempt(path, work);
+    countRequest(row, opcode, typeof result === "number" ? result : 0);
     if (typeof result === "number") reply(result);
     else reply(0, ...result);
+  }
+
+  function open(flags: number): [descriptor: number] | number {
+    if ((flags & O_ACCMODE) !== 0) return -EROFS;
+    countOpen(row, "server");
+    return [0];
   }
 
   function attempt<T>(path: string, work: (node: Node) => T | number): T | number {
@@ -209,12 +228,17 @@ function operationsOf(tree: Tree, owner: Owner, activity: Int32Array | undefined
   }
 
   return {
-    getattr: (path, reply) => answer(path, reply, (node) => [statOf(node, owner)]),
-    readdir: (path, reply) => answer(path, reply, (node) => (node.kind === "directory" ? listingOf(node, owner) : -ENOTDIR)),
-    readlink: (path, reply) => answer(path, reply, (node) => (node.kind === "symlink" ? [node.target] : -EINVAL)),
-    open: (path, flags, reply) => answer(path, reply, () => ((flags & O_ACCMODE) === 0 ? [0] : -EROFS)),
-    read: (path, _descriptor, buffer, length, offset, reply) => reply(attempt(path, (node) => readInto(buffer, node, length, offset))),
-    statfs: (path, reply) => answer(path, reply, () => [statfsOf(tree)]),
+    getattr: (path, reply) => answer(opcodes.GETATTR, path, reply, (node) => [statOf(node, owner)]),
+    readdir: (path, reply) =>
+      answer(opcodes.READDIR, path, reply, (node) => (node.kind === "directory" ? listingOf(node, owner) : -ENOTDIR)),
+    readlink: (path, reply) => answer(opcodes.READLINK, path, reply, (node) => (node.kind === "symlink" ? [node.target] : -EINVAL)),
+    open: (path, flags, reply) => answer(opcodes.OPEN, path, reply, () => open(flags)),
+    read(path, _descriptor, buffer, length, offset, reply) {
+      const result = attempt(path, (node) => readInto(buffer, node, length, offset));
+      countRequest(row, opcodes.READ, result);
+      reply(result);
+    },
+    statfs: (path, reply) => answer(opcodes.STATFS, path, reply, () => [statfsOf(tree)]),
   };
 }
 

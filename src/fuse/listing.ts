@@ -1,5 +1,5 @@
 import type { DirectoryNode, Entry, Node } from "../tree/node.js";
-import { type Owner, writeAttributes } from "./attributes.js";
+import { type Owner, validOf, writeAttributes } from "./attributes.js";
 import { type Exchange, in32, in64, OUT } from "./exchange.js";
 import { dirent, entryOut, fileTypes, little, MAX_READ, readIn, VALID } from "./protocol.js";
 import { setUint64 } from "./uint64.js";
@@ -43,8 +43,8 @@ export function createLister(owner: Owner, interest: Interest): (exchange: Excha
 /** A `fuse_entry_out`: what LOOKUP answers, and READDIRPLUS for each name. */
 export function writeEntry({ replyView }: Exchange, at: number, node: Node, owner: Owner): void {
   setUint64(replyView, at + entryOut.nodeid, node.id);
-  setUint64(replyView, at + entryOut.entryValid, VALID);
-  setUint64(replyView, at + entryOut.attrValid, VALID);
+  setUint64(replyView, at + entryOut.entryValid, node.live ? 0 : VALID);
+  setUint64(replyView, at + entryOut.attrValid, validOf(node));
   writeAttributes(replyView, at + entryOut.attr, node, owner);
 }
 

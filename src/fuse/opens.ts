@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { constants as system } from "node:os";
+import type { OpenWay } from "./counters.js";
 import { clear, type Exchange, in32, in64, OUT } from "./exchange.js";
 import { little, openFlags, openIn, openOut, releaseIn } from "./protocol.js";
 import { setUint64 } from "./uint64.js";
@@ -52,8 +53,13 @@ export interface Opens {
   release(exchange: Exchange, node: number): void;
 }
 
-/** `isWhole`: whether the image still is as it was; what the kernel reads behind the end of a file that was cut would be zeros. */
-export function createOpens(table: PassingTable, isWhole: () => boolean): Opens {
+/** How many files the kernel can read itself now. */
+export function passedFiles({ nodes, state }: PassingTable): number {
+  return nodes.filter((_, place) => Atomics.load(state, backing(place)) !== 0).length;
+}
+
+/** `isWhole`: whether the image still is as it was; what the kernel reads behind the end of a file that was cut would be zeros. `count` is told how each file is opened. */
+export function createOpens(table: PassingTable, isWhole: () => boolean, count: (way: OpenWay) => void): Opens {
   const { state, patience } = table;
   const places = new Map(table.nodes.map((node, place) => [node, place]));
 
@@ -74,11 +80,15 @@ export function createOpens(table: PassingTable, isWhole: () => boolean): Opens 
   return {
     open(exchange, node) {
       const place = places.get(node);
-      if (place === undefined) return reply(exchange, handles.other, openFlags.KEEP_CACHE, 0);
+      if (place === undefined) {
+        count("server");
+        return reply(exchange, handles.other, openFlags.KEEP_CACHE, 0);
+      }
       if (Atomics.load(state, 0) === 0) Atomics.wait(state, 0, 0, Math.max(0, patience - Date.now()));
       const id = enter(place, (in32(exchange, openIn.flags) & O_DIRECT) !== 0);
       // As a file system says that has nothing of the kind.
       if (id < 0) return -EINVAL;
+      count(id === 0 ? "server" : Atomics.load(state, backing(place)) > 0 ? "image" : "index");
       if (id === 0) return reply(exchange, handles.answered, openFlags.KEEP_CACHE, 0);
       return reply(exchange, handles.passed, openFlags.PASSTHROUGH, id);
     },

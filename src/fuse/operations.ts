@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { isHole } from "../tree/flat.js";
 import type { FlatFile, Node, Tree } from "../tree/node.js";
-import { type Owner, writeAttributes } from "./attributes.js";
+import { type Owner, validOf, writeAttributes } from "./attributes.js";
 import { clear, type Exchange, in32, in64, inName, OUT } from "./exchange.js";
 import { type Interest, writeEntry } from "./listing.js";
 import {
@@ -19,7 +19,6 @@ import {
   MAX_WRITE,
   readIn,
   statfsOut,
-  VALID,
   VERSION,
   whence,
 } from "./protocol.js";
@@ -34,6 +33,8 @@ const WANTED =
   initFlags.PARALLEL_DIROPS |
   initFlags.MAX_PAGES |
   initFlags.CACHE_SYMLINKS |
+  // A file that was modified when its name is looked up was so by us: stats.json. No other ever is, so nothing is asked or forgotten for them.
+  initFlags.AUTO_INVAL_DATA |
   // For every listing: what looks at each thing is spared a request for each. What lists names alone is told little more.
   initFlags.DO_READDIRPLUS;
 
@@ -83,7 +84,7 @@ export function lookup(exchange: Exchange, directory: Node, owner: Owner, intere
 
 export function getattr(exchange: Exchange, node: Node, owner: Owner): number {
   clear(exchange, attrOut.size);
-  setUint64(exchange.replyView, OUT + attrOut.attrValid, VALID);
+  setUint64(exchange.replyView, OUT + attrOut.attrValid, validOf(node));
   writeAttributes(exchange.replyView, OUT + attrOut.attr, node, owner);
   return attrOut.size;
 }

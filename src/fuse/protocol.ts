@@ -71,6 +71,7 @@ export const initOut = {
 } as const;
 export const initFlags = {
   ASYNC_READ: 1 << 0,
+  AUTO_INVAL_DATA: 1 << 12,
   DO_READDIRPLUS: 1 << 13,
   PARALLEL_DIROPS: 1 << 18,
   MAX_PAGES: 1 << 22,

@@ -6,11 +6,13 @@ import type { OpenedFile } from "../source/file.js";
 import { openView, type ViewRequest } from "../tree/view.js";
 import { systemCode } from "../util/errors.js";
 import type { Owner } from "./attributes.js";
+import { type Counters, decodeCounter, type Row } from "./counters.js";
 import { errorTeller } from "./error-teller.js";
 import type { Interest } from "./listing.js";
 import type { PassingTable } from "./opens.js";
 import { MAX_READ, outHeader, REQUEST_SIZE } from "./protocol.js";
 import { createServer, isListing, type Server } from "./server.js";
+import { statsOf, withStatsFile } from "./stats-file.js";
 import { createTurn, type TurnTable } from "./turn.js";
 
 /** What a worker is to do: its first message. */
@@ -24,6 +26,10 @@ export interface WorkerTask {
   readonly activity?: Int32Array | undefined;
   readonly interest: Interest;
   readonly turns: TurnTable;
+  /** Those of all threads. */
+  readonly counters: Counters;
+  /** This thread's. */
+  readonly row: Row;
 }
 
 /** What a worker tells. */
@@ -34,16 +40,22 @@ export function waitForTask(): void {
   parentPort?.once("message", (task: WorkerTask) => run(task));
 }
 
-function run({ view, files, owner, device, passing, activity, interest, turns }: WorkerTask): void {
+function run({ view, files, owner, device, passing, activity, interest, turns, counters, row }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
-  const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } });
-  const server = createServer(tree, {
-    owner,
-    passing,
-    interest,
-    isWhole: () => files.every(isWhole),
-    onError: errorTeller((text) => tell({ kind: "error", text })),
-  });
+  const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } }, undefined, decodeCounter(row));
+  // What was decoded to find partitions was asked for by nobody.
+  row.fill(0);
+  const server = createServer(
+    withStatsFile(tree, () => statsOf(counters, passing)),
+    {
+      owner,
+      passing,
+      interest,
+      counters: row,
+      isWhole: () => files.every(isWhole),
+      onError: errorTeller((text) => tell({ kind: "error", text })),
+    },
+  );
   tell({ kind: "ready" });
   if (!binding) throw new Error("the native addon is gone");
   serve(binding, device, server, createTurn(turns, threadId), activity ?? new Int32Array(1));

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import type { Node, Tree } from "../tree/node.js";
 import type { Owner } from "./attributes.js";
+import { countOpen, countRequest, createCounters, type Row } from "./counters.js";
 import { errnoOf } from "./errno.js";
 import { createExchange, type Exchange, finish } from "./exchange.js";
 import { createLister, type Interest } from "./listing.js";
@@ -17,6 +18,8 @@ export interface ServerOptions {
   readonly interest?: Interest | undefined;
   /** Whether the image still is as it was; asked when a file of `passing` is opened. */
   readonly isWhole?: () => boolean;
+  /** Where it is counted what was answered. */
+  readonly counters?: Row | undefined;
   /** Told about every request that failed for another reason than the caller's: a damaged image, a failing disk. */
   readonly onError?: (error: unknown, node: Node | undefined) => void;
 }
@@ -30,12 +33,10 @@ export type Server = (request: Buffer, length: number, reply: Buffer) => number;
 const { ENOENT, ENOSYS, ENOTDIR, EROFS } = constants.errno;
 
 /** A FUSE file system over `tree`, as a function from requests to replies: no descriptor, no thread, no kernel. */
-export function createServer(
-  tree: Tree,
-  { owner, passing, interest = new Int32Array(1), isWhole = () => true, onError }: ServerOptions,
-): Server {
+export function createServer(tree: Tree, options: ServerOptions): Server {
+  const { owner, passing, interest = new Int32Array(1), isWhole = () => true, onError, counters: row = createCounters(1)[0]! } = options;
   const list = createLister(owner, interest);
-  const opens = passing && createOpens(passing, isWhole);
+  const opens = passing && createOpens(passing, isWhole, (way) => countOpen(row, way));
   let exchange: Exchange | undefined;
 
   function dispatch(current: Exchange, opcode: number, node: Node): number {
@@ -90,7 +91,9 @@ export function createServer(
     exchange.length = length;
     const opcode = exchange.requestView.getUint32(inHeader.opcode, little);
     if (opcode === opcodes.FORGET || opcode === opcodes.BATCH_FORGET || opcode === opcodes.INTERRUPT) return 0;
-    return finish(exchange, answer(exchange, opcode));
+    const result = answer(exchange, opcode);
+    countRequest(row, opcode, result);
+    return finish(exchange, result);
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Counters, Stats } from "./counters.js";
 import type { ReadingPath } from "./passthrough.js";
 import type { OpenedFile } from "../source/file.js";
 import type { Tree } from "../tree/node.js";
@@ -20,6 +21,8 @@ export interface MountRequest {
   readonly passthrough: boolean;
   readonly uid: number;
   readonly gid: number;
+  /** Where it is counted what is answered: the first row is the mounting thread's, each worker has one of the others. */
+  readonly counters: Counters;
   /** Shared memory whose first element becomes 1 with every request that wants an answer. */
   readonly activity?: Int32Array | undefined;
 }
@@ -32,6 +35,8 @@ export interface Session {
   readonly unattended?: number | undefined;
   /** How the disks of the view are read, once that is settled; absent where there is but one way. */
   readonly paths?: Promise<readonly ReadingPath[]> | undefined;
+  /** What was counted until now; absent where nobody counts. */
+  readonly stats?: (() => Stats) | undefined;
   /** Takes the mount away; throws an error with code `EBUSY` while somebody uses it. `detach`: out of sight at once, gone when its last user is. */
   unmount(options: { readonly detach: boolean }): Promise<void>;
   /**

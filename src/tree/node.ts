@@ -24,6 +24,8 @@ interface NodeBase {
   readonly gid?: number | undefined;
   /** Names that it has; 1, or 2 for a directory, where it is not recorded. */
   readonly links?: number | undefined;
+  /** What it holds changes: nobody is to remember anything of it. */
+  readonly live?: boolean | undefined;
 }
 
 export interface FileNode extends NodeBase {

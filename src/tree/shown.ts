@@ -61,6 +61,9 @@ const SHOWN_LIMIT = 200;
 /** Containers in containers in containers: more is a trap. */
 const DEPTH_LIMIT = 5;
 
+/** The number of what a mount shows of itself. */
+export const STATS_NODE = 11;
+
 /** Numbers of nodes; a partition's is its number on top of `partition`, and so on. Items of a container follow from `item` on, snapshots stand at the end. */
 const ids = {
   root: 1,
@@ -73,6 +76,7 @@ const ids = {
   kernel: 8,
   ramdisk: 9,
   volumes: 10,
+  stats: STATS_NODE,
   partition: 16,
   bootImage: 4096,
   track: 8192,

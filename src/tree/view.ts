@@ -1,5 +1,5 @@
 import type { ContainerOptions } from "../containers/container.js";
-import { createBlockCache } from "../disk/cache.js";
+import { createBlockCache, type DecodeCounter } from "../disk/cache.js";
 import type { DiskDescription } from "../disk/describe.js";
 import { type OpenDiskOptions, type OpenedDisk, openDisk } from "../disk/open.js";
 import type { Progress } from "../disk/unpack.js";
@@ -32,13 +32,13 @@ export interface View {
 }
 
 /** Opens the image and lays out what a mount of it shows. Throws what `openDisk` throws. */
-export function openView(request: ViewRequest, progress?: Progress): View {
+export function openView(request: ViewRequest, progress?: Progress, counter?: DecodeCounter): View {
   const { image, options, mode, root } = request;
   const disk = openDisk(image, options, { progress, holdsFiles });
   const shown: Shown[] = [];
   try {
     const modified = Math.max(0, ...disk.files.map((file) => file.modified));
-    const top = show(disk, { mode, modified, options, cache: createBlockCache(request.cacheLimit), shown });
+    const top = show(disk, { mode, modified, options, cache: createBlockCache(request.cacheLimit, counter), shown });
     const tree = root === "file" ? fileTree(top, { mode, modified }) : treeOf(shown);
     return { tree, disk, shown: top, description: top.description, close: () => top.close() };
   } catch (error) {
