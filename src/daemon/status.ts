@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Stats } from "../fuse/counters.js";
 import { mountAt } from "../fuse/mountinfo.js";
 import { MOUNT_TYPE } from "../fuse/unmount.js";
@@ -26,17 +27,21 @@ export async function statusOfAll(): Promise<readonly MountStatus[]> {
 
 /** How the mount at `mountpoint` fares. Throws a `UserError` if there is none, or none that is recorded. */
 export async function statusOf(mountpoint: string): Promise<MountStatus> {
-  const path = canonical(mountpoint);
-  const found = records().find((record) => record.mountpoint === path || record.attached?.mounts.some((each) => each.mountpoint === path));
+  // Not looked at, if it is recorded under this very path: a daemon that hangs would not answer that either.
+  const found = recordAt(resolve(mountpoint)) ?? recordAt(canonical(mountpoint));
   const status = found && (await ask(found));
   if (status) return status;
-  if (mountAt(path)?.type !== MOUNT_TYPE) {
+  if (mountAt(canonical(mountpoint))?.type !== MOUNT_TYPE) {
     throw new UserError(`${mountpoint}: nothing of ours is mounted here`, '"flatmount list" shows what is mounted where.');
   }
   throw new UserError(
     `${mountpoint}: this mount is not recorded: it is somebody else's, or XDG_RUNTIME_DIR was another one`,
     `What it has counted is in ${mountpoint}/stats.json.`,
   );
+}
+
+function recordAt(path: string): MountRecord | undefined {
+  return records().find((record) => record.mountpoint === path || record.attached?.mounts.some((each) => each.mountpoint === path));
 }
 
 /** Of mounts that stand, and of daemons that ended without unmounting, oldest first. */

@@ -9,8 +9,10 @@ import { formatsCommand } from "../../src/cli/commands/formats.js";
 import { infoCommand } from "../../src/cli/commands/info.js";
 import { lsCommand } from "../../src/cli/commands/ls.js";
 import { mapCommand } from "../../src/cli/commands/map.js";
+import type { Leftover } from "../../src/daemon/clean.js";
 import type { Attachment } from "../../src/daemon/devices.js";
 import type { MountRecord } from "../../src/daemon/state.js";
+import { createCounters, type Stats, summarise } from "../../src/fuse/counters.js";
 import { openImage } from "../../src/library/index.js";
 import { fakeIo, outputOf, run as runCommand } from "../cli/fake-io.js";
 import { builtDisks } from "../support/built.js";
@@ -209,6 +211,45 @@ describe("the other commands", () => {
   });
 });
 
+describe("what is told of mounts", () => {
+  const closedErrors = (name: string, value: unknown) => {
+    const validate = validatorOf(name, true);
+    validate(value);
+    return validate.errors ?? [];
+  };
+  const stats: Required<Stats> = {
+    ...summarise(createCounters(2), { opensAsked: true, passedFiles: 3 }),
+    opens: { image: 1, index: 2, server: 3 },
+  };
+  const status = {
+    ...{ mountpoint: "/mnt/d", image: "/home/me/disk.qcow2", format: "qcow2", size: 4096, transport: "devfuse", pid: 1, since: "2026" },
+    ...{ state: "served", paths: [{ file: "disk.raw", path: "server", reason: "compressed" }], stats },
+  };
+
+  test("stats.json, and status --json: every field is one that the schema knows", () => {
+    expect(closedErrors("stats.schema.json", stats)).toEqual([]);
+    expect(closedErrors("stats.schema.json", summarise(createCounters(1), { opensAsked: false, passedFiles: 0 }))).toEqual([]);
+    expect(closedErrors("status.schema.json", [status, { ...status, stats: undefined }, { ...status, state: "gone" }].map(plain))).toEqual(
+      [],
+    );
+    for (const change of [{ state: "asleep" }, { stats: {} }, { mountpoint: undefined }, { paths: [{}] }]) {
+      expect(validatorOf("status.schema.json")(plain([{ ...status, ...change }])), JSON.stringify(change)).toBe(false);
+    }
+    expect(validatorOf("stats.schema.json")({ ...stats, readBytes: -1 })).toBe(false);
+  });
+
+  test("list --clean --json", () => {
+    const leftover: Required<Leftover> = { mountpoint: "/mnt/d", image: "/home/me/disk.qcow2", done: "stays", reason: "busy" };
+    expect(closedErrors("list-clean.schema.json", [leftover, { mountpoint: "/mnt/e", done: "forgotten" }])).toEqual([]);
+    expect(validatorOf("list-clean.schema.json")([{ ...leftover, done: "kept" }])).toBe(false);
+  });
+});
+
+/** As JSON has it. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
 /** Every field of a schema, wherever it stands. */
 function* propertiesIn(value: unknown): Generator<{ key: string; schema: Schema }> {
   if (typeof value !== "object" || value === null) return;
@@ -223,11 +264,22 @@ describe("docs/json.md", () => {
   beforeAll(() => {
     text = readFileSync(join(root, "docs/json.md"), "utf8");
   });
-  const sectionOf = (command: string): string => text.split(/^## /m).find((each) => each.startsWith(`${command} --json`)) ?? "";
+  const sectionOf = (command: string): string =>
+    text.split(/^## /m).find((each) => each.startsWith(command.endsWith(".json") ? command : `${command} --json`)) ?? "";
   const inBackticks = (part: string): readonly string[] => Array.from(part.matchAll(/`([A-Za-z]+)`/g), ([, name = ""]) => name);
   const fieldsOf = (command: string) => new Set(Array.from(propertiesIn(schemas.get(`${command}.schema.json`)), ({ key }) => key));
   // A mount is described with the list of them.
-  const sections = [["info"], ["map"], ["ls"], ["list", "mount"], ["formats"], ["doctor"]] as const;
+  const sections = [
+    ["info"],
+    ["map"],
+    ["ls"],
+    ["list", "mount"],
+    ["list --clean", "list-clean"],
+    ["status"],
+    ["stats.json", "stats"],
+    ["formats"],
+    ["doctor"],
+  ] as const;
 
   test.each(sections.map(([command, other = command]) => ({ command, fields: other })))(
     "$command: names every field of the schema",

@@ -20,10 +20,11 @@ export function attributes(mounts: Mounts, { timeStep }: Capabilities): void {
   });
 
   test("lists the disk and its description, the same ones each time", () => {
-    for (let round = 0; round < 3; round += 1) expect(readdirSync(served.mountpoint).toSorted()).toEqual(["disk.raw", "info.json"]);
+    for (let round = 0; round < 3; round += 1)
+      expect(readdirSync(served.mountpoint).toSorted()).toEqual(["disk.raw", "info.json", "stats.json"]);
     const entries = readdirSync(served.mountpoint, { withFileTypes: true });
     expect(entries.every((entry) => entry.isFile())).toBe(true);
-    expect(run("ls", ["-a", served.mountpoint]).trim().split("\n").toSorted()).toEqual([".", "..", "disk.raw", "info.json"]);
+    expect(run("ls", ["-a", served.mountpoint]).trim().split("\n").toSorted()).toEqual([".", "..", "disk.raw", "info.json", "stats.json"]);
   });
 
   test("files can be read by all, the directory entered by all, nothing written", () => {

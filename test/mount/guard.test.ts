@@ -8,6 +8,7 @@ import type { Leftover } from "../../src/daemon/clean.js";
 import { mountAt } from "../../src/fuse/mountinfo.js";
 import { describeMounts, isRoot, type Mounts, node, program, type Served, until, useMounts, within } from "../support/mount.js";
 import { requireProgram } from "../support/qemu.js";
+import { schemaProblems } from "../support/schema.js";
 import { subdirectory } from "../support/temp.js";
 import { codeOf } from "./refusals.js";
 import { sampleDisk } from "./sample.js";
@@ -133,7 +134,9 @@ function clean(mounts: Mounts, places: readonly Served[], as?: "ordinary user"):
   const words = ["list", "--clean", "--json", ...places.map(({ mountpoint }) => mountpoint)];
   const { status, stdout, stderr } = mounts.flatmount(words, as);
   expect([status, stderr]).toEqual([0, ""]);
-  return JSON.parse(stdout) as Leftover[];
+  const leftovers = JSON.parse(stdout) as Leftover[];
+  expect(schemaProblems(leftovers, "list-clean.schema.json")).toEqual([]);
+  return leftovers;
 }
 
 /** What `list --clean` finds everywhere. It has mounts of its own, a copy of ours. */

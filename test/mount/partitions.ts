@@ -30,7 +30,7 @@ export function partitions(mounts: Mounts): void {
   });
 
   test("are files beside the disk", () => {
-    expect(readdirSync(served.mountpoint).toSorted()).toEqual(["disk.raw", "info.json", "partitions"]);
+    expect(readdirSync(served.mountpoint).toSorted()).toEqual(["disk.raw", "info.json", "partitions", "stats.json"]);
     expect(readdirSync(join(served.mountpoint, "partitions")).toSorted()).toEqual(["1.raw", "2.raw", "5.raw"]);
   });
 

@@ -35,7 +35,7 @@ export function snapshots(mounts: Mounts): void {
   });
 
   test("are directories, each with a disk, and its partitions where it has any", () => {
-    expect(readdirSync(served.mountpoint).toSorted()).toEqual(["disk.raw", "info.json", "snapshots"]);
+    expect(readdirSync(served.mountpoint).toSorted()).toEqual(["disk.raw", "info.json", "snapshots", "stats.json"]);
     const numbered = Array.from({ length: COUNT - 2 }, (_, index) => `n${index + 2}`);
     expect(readdirSync(at()).toSorted()).toEqual(["first_one", "second", ...numbered].toSorted());
     expect(readdirSync(at("first_one")).toSorted()).toEqual(["disk.raw", "partitions"]);
