@@ -80,7 +80,7 @@ export function snapshots(mounts: Mounts): void {
 
   test("find(1) sees all of them, and no number twice", () => {
     const numbers = run("find", [served.mountpoint, "-printf", "%i\n"]).trim().split("\n");
-    expect(numbers).toHaveLength(3 + 1 + COUNT * 2 + 2);
+    expect(numbers).toHaveLength(4 + 1 + COUNT * 2 + 2);
     // libfuse has numbers of its own, and gives them out again.
     if (mounts.transport === "devfuse") expect(new Set(numbers).size).toBe(numbers.length);
   });
