@@ -29,10 +29,11 @@ export function createLister(owner: Owner, interest: Interest): (exchange: Excha
     const entries = entriesOf(directory);
     const end = OUT + Math.min(in32(exchange, readIn.size), MAX_READ);
     const detail = !plus ? "names" : Atomics.load(interest, 0) < INTERESTED ? "directories" : "all";
+    const piece: Piece = { end, plus, detail, owner };
     let at = OUT;
     exchange.reply.fill(0, OUT, end);
     for (let index = in64(exchange, readIn.offset); index < entries.length; index += 1) {
-      const size = writeDirent(exchange, { at, end, entry: entries[index]!, next: index + 1, plus, detail, owner });
+      const size = writeDirent(exchange, piece, at, entries[index]!, index + 1);
       if (size === 0) break;
       at += size;
     }
@@ -48,21 +49,18 @@ export function writeEntry({ replyView }: Exchange, at: number, node: Node, owne
   writeAttributes(replyView, at + entryOut.attr, node, owner);
 }
 
-interface Dirent {
-  readonly at: number;
-  /** The entry has to end before. What is there is zeros. */
+/** What one reply tells. */
+interface Piece {
+  /** It has to end before. What is there is zeros. */
   readonly end: number;
-  readonly entry: Entry;
-  /** Where the listing goes on behind it. */
-  readonly next: number;
   readonly plus: boolean;
   /** With `plus`: of what more than names is told. */
   readonly detail: "names" | "directories" | "all";
   readonly owner: Owner;
 }
 
-/** Writes one entry; returns its size, or 0 if it does not fit. */
-function writeDirent(exchange: Exchange, { at, end, entry: { name, node }, next, plus, detail, owner }: Dirent): number {
+/** Writes one entry at `at`, behind which the listing goes on at `next`; returns its size, or 0 if it does not fit. */
+function writeDirent(exchange: Exchange, { end, plus, detail, owner }: Piece, at: number, { name, node }: Entry, next: number): number {
   const { reply, replyView } = exchange;
   const start = plus ? at + entryOut.size : at;
   const nameLength = Buffer.byteLength(name);

@@ -111,46 +111,47 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
     };
   }
 
-  /** A directory may have hundreds of thousands. */
+  // Fields are only declared here: defining them first costs as much as all else, and a directory may have hundreds of thousands.
   class ItemEntry implements Entry {
-    readonly name: string;
-    readonly #item: Item;
+    declare readonly name: string;
+    declare private readonly item: Item;
 
     constructor(name: string, item: Item) {
       this.name = name;
-      this.#item = item;
+      this.item = item;
     }
 
     get node(): Node {
-      return nodeOf(this.#item);
+      return nodeOf(this.item);
     }
   }
 
   /** Where the file lies is looked up when it is first read. */
   class ContainerFile implements FlatFile {
-    readonly size: number;
-    readonly #id: number;
-    #mapped: Mapped | undefined;
+    declare readonly size: number;
+    declare private readonly id: number;
+    declare private mapped: Mapped | undefined;
 
     constructor({ id, size }: Item) {
       this.size = size;
-      this.#id = id;
+      this.id = id;
+      this.mapped = undefined;
     }
 
     read(target: Uint8Array, offset: number): void {
-      readDisk(this.#where(), target, offset, cache);
+      readDisk(this.where(), target, offset, cache);
     }
 
     locate(offset: number, length: number): Located {
-      return locate(this.#where(), offset, length);
+      return locate(this.where(), offset, length);
     }
 
     allocated(): number {
       return this.size;
     }
 
-    #where(): Mapped {
-      return (this.#mapped ??= onDisk(container.content(this.#id), disk, layer));
+    private where(): Mapped {
+      return (this.mapped ??= onDisk(container.content(this.id), disk, layer));
     }
   }
 

@@ -344,10 +344,14 @@ function* groupsFrom(disk: Source, start: number, end: number, volume: Volume): 
       }
       if (!record) throw damagedIso(disk, `a directory record of ${length} bytes cannot be`, sector + at);
       at += length;
-      group.push(record);
-      if (record.goesOn && group.length < SECTION_LIMIT) continue;
-      yield group;
-      group = [];
+      if (record.goesOn && group.length + 1 < SECTION_LIMIT) {
+        group.push(record);
+      } else if (group.length > 0) {
+        yield [...group, record];
+        group = [];
+      } else {
+        yield [record];
+      }
     }
   }
 }
