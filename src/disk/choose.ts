@@ -52,6 +52,8 @@ const flatExtent = /-(?:flat|f\d{3,}|pt|rdmp?)\.vmdk$/i;
 
 /** A file that is called like an image of some format, and is neither that nor like a raw disk: most probably damaged. */
 function misnamed(name: string, { head }: FileEnds): ForeignKind | undefined {
+  if (/-ctk\.vmdk$/i.test(name))
+    return { message: "it is the change tracking of a VMDK (-ctk.vmdk), and no disk", hint: "Name the .vmdk without -ctk." };
   // Raw sectors of CDs have no signature of their own.
   const format = drivers.find((driver) => driver !== raw && driver.name !== "cd-raw" && endsWithOne(name, driver.extensions));
   if (!format || endsWithOne(name, raw.extensions) || flatExtent.test(name) || looksLikeDisk(head)) return undefined;

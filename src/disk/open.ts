@@ -208,6 +208,10 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
       if (reached instanceof ImageError) throw reached;
       if (reached) return candidate;
     }
+    const other = otherSpelling(image, name);
+    const reached = other !== undefined && files.reach(other, image);
+    if (reached instanceof ImageError) throw reached;
+    if (other !== undefined && reached) return other;
     throw new ImageError("PART_MISSING", `${quote(name)}, which belongs to it, is missing`, {
       file: image,
       hint: "Put it next to the image.",
@@ -309,6 +313,20 @@ function peek<T>(path: string, devices: boolean, look: (source: Source) => T): T
   } finally {
     source?.close();
   }
+}
+
+/** The one file beside the image whose name is `name` but for upper and lower case: systems that write images do not tell them apart. */
+function otherSpelling(image: string, name: string): string | undefined {
+  const wanted = basename(name.replaceAll("\\", "/")).toLowerCase();
+  for (const folder of foldersOf(image)) {
+    try {
+      const found = readdirSync(folder).filter((each) => each.toLowerCase() === wanted);
+      if (found.length === 1) return join(folder, found[0] ?? "");
+    } catch {
+      // It is not there, then, as far as can be told.
+    }
+  }
+  return undefined;
 }
 
 /** The file that stands for a directory that is one image. */

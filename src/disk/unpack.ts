@@ -1,7 +1,10 @@
 import type { KeyMemory } from "../formats/driver.js";
+import { raw } from "../formats/raw/index.js";
+import { detect } from "../formats/registry.js";
 import { packedDriverOf, packedDrivers } from "../source/packed/registry.js";
 import { readBytes, type Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
+import { readEnds } from "./choose.js";
 import type { IndexStore } from "./index-store.js";
 
 /** Told while a compressed file is read through, which may take minutes. */
@@ -44,7 +47,7 @@ export function createUnpacker(
       const notes: string[] = [];
       for (;;) {
         const driver = packedDriverOf(readBytes(current, 0, Math.min(current.size, SIGNATURE_SIZE)));
-        if (!driver) return { source: current, packings, notes };
+        if (!driver || isImage(current)) return { source: current, packings, notes };
         if (packings.length === DEPTH_LIMIT) {
           throw new ImageError("UNSUPPORTED", `it is compressed more than ${DEPTH_LIMIT} times over`, { file: source.name });
         }
@@ -74,6 +77,11 @@ export function createUnpacker(
     if (!opened) throw new Error(`${driver.name} does not understand its own index`);
     return { source: opened, notes: [...notes, ...noteOf(opened)] };
   }
+}
+
+/** Some images begin with what they store and end with what they are: a DMG with its first chunk, which may be a stream of bzip2 or xz. */
+function isImage(source: Source): boolean {
+  return detect(readEnds(source)) !== raw;
 }
 
 /** What can be done about a stream that is damaged. */

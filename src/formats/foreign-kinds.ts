@@ -52,6 +52,7 @@ export const damaged: readonly Foreign[] = [
 /** Other ways to store a disk. Its bytes are not the disk's, whatever the file is called. */
 export const unread: readonly Foreign[] = [
   { what: "an AFF image (Advanced Forensic Format)", marks: [[0, "AFF10\r\n\0"]], hint: "affconvert -r writes a raw image." },
+  { what: "an AFF4 image (Advanced Forensic Format)", marks: [[30, "container.description"]] },
   { what: "an AccessData custom content image (AD1)", marks: [[0, "ADSEGMENTEDFILE\0"]] },
   {
     what: "a Windows image (WIM, ESD, SWM)",
@@ -62,6 +63,7 @@ export const unread: readonly Foreign[] = [
     hint: "It holds files and no disk: wimlib-imagex applies it to one.",
   },
   { what: "a Windows full flash update (FFU)", marks: [[4, "SignedImage "]] },
+  { what: "an Android update (payload.bin)", marks: [[0, "CrAU\0\0\0\0"]], hint: "payload-dumper extracts the partitions." },
   { what: "a MAME disk image (CHD)", marks: [[0, "MComprHD"]], hint: "chdman extracts it." },
   {
     what: "a Macrium Reflect image",

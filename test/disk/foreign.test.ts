@@ -77,6 +77,13 @@ describe("names of images on what is none", () => {
     for (const name of names) expect(difference(flatOf(fileOf(name, content)), content)).toBeUndefined();
   });
 
+  test("the change tracking of a VMDK is no disk", () => {
+    expect(imageErrorOf(() => flatOf(fileOf("disk-ctk.vmdk", noise(1, 4096))))).toMatchObject({
+      code: "WRONG_FORMAT",
+      message: "it is the change tracking of a VMDK (-ctk.vmdk), and no disk",
+    });
+  });
+
   test("any other name, and that of a flat extent, may hold anything", () => {
     const content = noise(3, 8192);
     for (const name of ["disk", "disk.img", "disk.dd", "sda1", "disk.bak"])

@@ -259,6 +259,33 @@ describe("extent lines", () => {
     });
   });
 
+  test("an extent whose name differs in upper and lower case only, as on Windows, is found; two such are not told apart", () => {
+    const content = noise(9, 4096);
+    const text = descriptor({ lines: ['RW 8 FLAT "Disk-FLAT.vmdk" 0'] });
+    reads(write({ "disk.vmdk": text, "disk-flat.vmdk": content }), content);
+    const both = write({ "x.vmdk": text, "disk-flat.vmdk": content, "DISK-flat.vmdk": content });
+    expect(imageErrorOf(() => flatOf(both))).toMatchObject({ code: "PART_MISSING" });
+  });
+
+  test("extents that were renamed together with their descriptor are found, and that is told", () => {
+    const content = noise(9, 8192);
+    const text = descriptor({ lines: ['RW 8 FLAT "old name-f001.vmdk" 0', 'RW 8 FLAT "old name-f002.vmdk" 0'] });
+    const [first, second] = [content.subarray(0, 4096), content.subarray(4096)];
+    const path = write({ "new.vmdk": text, "new-f001.vmdk": first, "new-f002.vmdk": second });
+    reads(path, content);
+    withDisk(path, {}, (layer) =>
+      expect(layer.facts().notes).toEqual([
+        expect.stringContaining('"new-f001.vmdk" was taken'),
+        expect.stringContaining('"new-f002.vmdk" was taken'),
+      ]),
+    );
+    const other = write({ "new.vmdk": text, "other-f001.vmdk": first, "other-f002.vmdk": second });
+    expect(imageErrorOf(() => flatOf(other))).toMatchObject({
+      code: "PART_MISSING",
+      message: expect.stringContaining("old name-f001") as string,
+    });
+  });
+
   test("an extent outside the folder is not opened", () => {
     expect(refusalOf(disk(['RW 8 FLAT "/etc/passwd" 0'])).code).toBe("PART_DENIED");
     expect(refusalOf(disk(['RW 8 FLAT "../../../../etc/passwd" 0'])).code).toBe("PART_DENIED");

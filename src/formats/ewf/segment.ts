@@ -1,7 +1,7 @@
 // One segment file: a chain of sections, of which the tables tell where chunks are.
 import { readBytes, type Source } from "../../source/source.js";
 import { type ErrorCode, ImageError } from "../../util/errors.js";
-import { hex } from "../../util/text.js";
+import { hex, quote } from "../../util/text.js";
 import { adler32 } from "./adler.js";
 import { descriptor, ENTRY_SIZE, fileHeader, limits, SIGNATURE, table } from "./layout.js";
 
@@ -69,7 +69,11 @@ export function readSegment(source: Source): Segment {
     if (type === "next" || type === "done") return finish(type);
     if (next < position + descriptor.size) {
       return finish(
-        fail("CORRUPT", position, `the section "${type}" at ${hex(position)} is followed by one at ${hex(next)}, which is before its end`),
+        fail(
+          "CORRUPT",
+          position,
+          `the section ${quote(type)} at ${hex(position)} is followed by one at ${hex(next)}, which is before its end`,
+        ),
       );
     }
     sections.push({ type, start: position + descriptor.size, end: next });

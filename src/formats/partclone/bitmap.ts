@@ -33,9 +33,11 @@ export function readBitmap(source: Source, header: PartcloneHeader): Bitmap {
   if (length > 0) {
     eachPiece(source, position, length, (piece) => {
       crc = partcloneCrc(piece, crc);
-      for (let index = 0; index < piece.length; index += 1, at += 1) {
-        if (at % SLICE === 0) ranks[at / SLICE] = sum;
-        sum += mode === "bit" ? bitsIn(piece[index]!) : toBit(piece[index]!);
+      for (let start = 0; start < piece.length; start += SLICE, at += 1) {
+        const slice = piece.subarray(start, start + SLICE);
+        ranks[at] = sum;
+        // Most of a large partition is free.
+        if (Buffer.compare(slice, zeros.subarray(0, slice.length)) !== 0) sum += countIn(slice, mode);
       }
     });
   }
@@ -66,6 +68,15 @@ export function readBitmap(source: Source, header: PartcloneHeader): Bitmap {
       return mode === "bit" ? count + bitsIn(bytes[whole]! & ((1 << (inSlice & 7)) - 1)) : count;
     },
   };
+}
+
+/** Pieces are read in multiples of a slice. */
+const zeros = new Uint8Array(SLICE);
+
+function countIn(slice: Uint8Array, mode: "bit" | "byte"): number {
+  let count = 0;
+  for (let index = 0; index < slice.length; index += 1) count += mode === "bit" ? bitsIn(slice[index]!) : toBit(slice[index]!);
+  return count;
 }
 
 function toBit(byte: number): number {

@@ -39,7 +39,8 @@ export function readHeader(source: Source): PartcloneHeader {
   const header = version === "0001" ? readV1(source) : readV2(source, fail);
   const { blockSize, blocks, size, bitmap } = header;
   const at = version === "0001" ? 36 : 84;
-  if (blockSize < 1 || blockSize > limits.blockSize) throw fail("CORRUPT", at, `a block is said to have ${blockSize} bytes`);
+  const [least, most] = limits.blockSize;
+  if (blockSize < least || blockSize > most) throw fail("CORRUPT", at, `a block is said to have ${blockSize} bytes`);
   if (blocks === 0 || !Number.isSafeInteger(blocks * blockSize))
     throw fail("CORRUPT", at, `there are said to be ${blocks} blocks of ${blockSize} bytes`);
   if ((blocks - 1) * blockSize >= size)

@@ -6,6 +6,7 @@ import { runLength } from "../runs.js";
 import { storedExtent } from "../stored.js";
 import { type Bitmap, readBitmap } from "./bitmap.js";
 import { isPartclone, type PartcloneHeader, partcloneCrc, readHeader } from "./header.js";
+import { limits } from "./layout.js";
 import { partcloneVariants } from "./variants.js";
 
 /** A partition of which only the blocks in use were kept. */
@@ -47,9 +48,11 @@ function createMap(source: Source, header: PartcloneHeader, bitmap: Bitmap): (of
   const strip = (stored: number) => (plain ? 0 : Math.floor(stored / blocksPerChecksum));
   const has = (block: number) => block < blocks && bitmap.has(block);
   return (offset, length) => {
-    const most = Math.min(length, size - offset);
+    const rest = Math.min(length, size - offset);
     const block = Math.floor(offset / blockSize);
-    if (!has(block)) return { kind: "zero", length: block >= blocks ? most : runLength(offset, most, blockSize, (other) => !has(other)) };
+    if (block >= blocks) return { kind: "zero", length: rest };
+    const most = Math.min(rest, limits.run * blockSize);
+    if (!has(block)) return { kind: "zero", length: runLength(offset, most, blockSize, (other) => !has(other)) };
     const rank = bitmap.rank(block);
     // Stored blocks follow each other, up to the next checksum.
     const run = runLength(offset, most, blockSize, (other) => has(other) && strip(rank + other - block) === strip(rank));

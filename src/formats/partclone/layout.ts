@@ -43,5 +43,5 @@ export const headerV2 = struct("partclone header of version 2", "little", 110, {
 /** How the bitmap is stored: not at all, a bit for each block, or a byte. */
 export const bitmapModes = { none: 0, bit: 1, byte: 8 } as const;
 
-/** Ours: bitmaps of 512 MiB, which is 16 TiB in blocks of 4 KiB; version 1 has a byte for each. */
-export const limits = { bitmap: 2 ** 29, blockSize: 2 ** 26 } as const;
+/** Ours: bitmaps of 256 MiB, which is 8 TiB in blocks of 4 KiB; version 1 has a byte for each. A run of blocks is looked at so far. */
+export const limits = { bitmap: 2 ** 28, blockSize: [512, 2 ** 26], run: 65_536 } as const;

@@ -97,7 +97,7 @@ function openDescribed(source: Source, descriptor: Descriptor, opener: Opener): 
   const parts = createParts(source.name, opener);
   try {
     const extents = descriptor.extents.map((line) => openExtent(line, source.name, parts, opener));
-    return createLayer(source, descriptor, extents, opener, [], () => {
+    return createLayer(source, descriptor, extents, opener, parts.notes, () => {
       parts.close();
       source.close();
     });

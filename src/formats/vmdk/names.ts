@@ -14,3 +14,13 @@ export function descriptorNames(name: string, sparse: boolean): readonly string[
   if (stem === undefined || (kind !== "" && sparse !== (kind.toLowerCase() === "s"))) return [];
   return [`${stem}.vmdk`];
 }
+
+/** What is behind the name of the machine in that of an extent. */
+const suffix = /-(?:flat|delta|sesparse|pt|rdm|rdmp|[sf]\d{3,})\.vmdk$/i;
+
+/** What the extent `name` is called where it was renamed together with its descriptor, which is called `descriptor` now; undefined if that cannot be told. */
+export function renamedExtent(name: string, descriptor: string): string | undefined {
+  const [found] = suffix.exec(name) ?? [];
+  const stem = /^(.+)\.vmdk$/i.exec(descriptor)?.[1];
+  return found === undefined || stem === undefined ? undefined : stem + found;
+}

@@ -42,6 +42,11 @@ export const vmdkVariants: readonly Variant[] = [
   { name: "vsanSparse", support: "refused", proof: frame("vsanSparse is refused by name") },
   { name: "encrypted by Workstation or vSphere", support: "refused", proof: descriptor("encrypted: %s") },
   { name: "change tracking (changeTrackPath)", support: "read", proof: frame("change tracking is no matter") },
+  {
+    name: "the file of change tracking itself (-ctk.vmdk)",
+    support: "refused",
+    proof: "disk/foreign.test.ts: the change tracking of a VMDK is no disk",
+  },
   { name: "delta links, CID checked", support: "read", proof: frame("a chain of deltas, each parent known by its CID") },
   {
     name: "delta links to a disk that was never changed (CID fffffffe)",
@@ -59,6 +64,12 @@ export const vmdkVariants: readonly Variant[] = [
   { name: "names in another encoding than declared", support: "read", proof: descriptor("names of files in other encodings") },
   { name: "first lines, four spellings", support: "read", proof: frame("that begin with %j") },
   { name: "renamed files", support: "read", proof: frame("%s, renamed") },
+  {
+    name: "extents renamed together with their descriptor, or in other upper and lower case",
+    support: "read",
+    proof: frame("extents that were renamed together with their descriptor are found, and that is told"),
+    remark: "told by info",
+  },
   { name: "an extent given instead of its descriptor", support: "read", proof: frame("%s: an extent given instead of the descriptor") },
   {
     name: "a sparse extent without its descriptor",
