@@ -8,7 +8,11 @@ export const ewfVariants: readonly Variant[] = [
     support: "read",
     proof: proof("what ewfacquire writes: %s"),
   },
-  { name: "several segments: .E01 to .E99, .EAA to .ZZZ", support: "read", proof: proof("segments are found by their names: %s") },
+  {
+    name: "several segments: .E01 to .E99, .EAA to .ZZZ",
+    support: "read",
+    proof: proof("segments are found by their names: more than 99"),
+  },
   { name: "SMART (.s01)", support: "read", proof: proof("chunks within the section of their table, as SMART writes them") },
   {
     name: "chunks of any size up to 64 MiB, sectors of 512 bytes and more",
