@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
 import { dirname } from "node:path";
-import { fileSource, type OpenedFile, openFile } from "../source/file.js";
+import { fileSource, type OpenedFile, openFile, openFound } from "../source/file.js";
 import type { Source } from "../source/source.js";
 import { type ErrorCode, ImageError, reasonOf, systemCode } from "../util/errors.js";
 import { quote } from "../util/text.js";
@@ -33,6 +33,8 @@ export interface Opening {
   readonly role: string;
   /** The user named it, not an image. */
   readonly trusted: boolean;
+  /** What the user named, if that is why this file is opened: it may lie in the folder of that one, too. */
+  readonly beside?: string | undefined;
   readonly finding?: Finding;
 }
 
@@ -40,6 +42,8 @@ export interface Opening {
 export interface DiskFiles {
   /** Those that are open now, in the order in which they were opened. */
   list(): readonly DiskFile[];
+  /** Opens a file to look at it, as one that is not trusted; it is not listed. Throws like `open`. */
+  look(path: string, beside?: string): OpenedFile;
   /** Opens a file. Throws if it cannot be read, or may not be. */
   open(opening: Opening): { readonly file: DiskFile; readonly source: Source };
   /** What another thread found out about them, or an empty object. */
@@ -65,16 +69,18 @@ export function createFiles(image: string, allow: readonly string[], opened: rea
   let confinement: Confinement | undefined;
   const confined = () => (confinement ??= confine(image, allow));
 
+  /** A file that an image names, or that was found. */
+  function look(path: string, beside?: string): OpenedFile {
+    return openFound(path, () => {
+      const found = confined().find(path) ?? (beside === undefined ? undefined : confine(beside, []).find(path));
+      if (found === undefined) throw denied(path);
+      return found;
+    });
+  }
+
   /** Opened here, and so closed here. */
-  function openHere(path: string, trusted: boolean): OpenedFile {
-    const file = openFile(path, { devices: trusted });
-    try {
-      if (!trusted && !confined().allowsOpened(file.fd, path)) throw denied(path);
-      return file;
-    } catch (error) {
-      closeSync(file.fd);
-      throw error;
-    }
+  function openHere({ path, trusted, beside }: Opening): OpenedFile {
+    return trusted ? openFile(path, { devices: true }) : look(path, beside);
   }
 
   return {
@@ -83,10 +89,12 @@ export function createFiles(image: string, allow: readonly string[], opened: rea
     again: opened !== undefined,
     known: (role) => byRole.get(role),
     roles: () => [...byRole.keys(), ...Object.keys(lacks)],
-    open({ path, role, trusted, finding }) {
+    look,
+    open(opening) {
+      const { path, role, finding } = opening;
       const there = byRole.get(role);
       if (opened && !there) throw new ImageError("UNREADABLE", "it was not opened when the disk was", { file: path });
-      const file: DiskFile = { ...(there ?? openHere(path, trusted)), role, finding, lacks, indexes };
+      const file: DiskFile = { ...(there ?? openHere(opening)), role, finding, lacks, indexes };
       files.add(file);
       const source = fileSource(file, () => {
         files.delete(file);

@@ -93,13 +93,14 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
   let parentsTaken = 0;
 
   /** A file with the parts that follow it. */
-  function openWhole(opening: Opening, parts: readonly string[]): { file: DiskFile; source: Source } {
+  function openWhole(opening: Opening, parts: readonly string[], given: boolean): { file: DiskFile; source: Source } {
     const { file, source } = files.open(opening);
     if (parts.length === 0) return { file, source };
     const sources = [source];
     try {
       for (const [index, part] of parts.entries()) {
-        sources.push(files.open({ path: part, role: partRole(opening, index), trusted: opening.trusted }).source);
+        const beside = opening.trusted ? opening.path : undefined;
+        sources.push(files.open({ path: part, role: partRole(opening, index), trusted: given, beside }).source);
       }
     } catch (error) {
       for (const each of sources) each.close();
@@ -109,17 +110,26 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
   }
 
   function partsOf(opening: Opening, root: boolean): readonly string[] {
-    if (!files.again) return (root ? options.parts : undefined) ?? (root && options.window ? [] : otherParts(opening.path, signatureOf));
+    if (!files.again) return (root ? options.parts : undefined) ?? (root && options.window ? [] : otherParts(opening.path, signatures(opening)));
     const parts: string[] = [];
     for (let part = files.known(partRole(opening, 0)); part; part = files.known(partRole(opening, parts.length))) parts.push(part.path);
     return parts;
+  }
+
+  /** The format whose signature a file begins with, if any. */
+  function signatures({ path: own, trusted }: Opening): (path: string) => string | undefined {
+    const open = (path: string) => (trusted && path === own ? openFile(path, { devices: false }) : files.look(path, trusted ? own : undefined));
+    return (path) => {
+      const driver = peek(() => open(path), (source) => detect({ ...readEnds(source), tail: new Uint8Array() }));
+      return driver === raw ? undefined : driver?.name;
+    };
   }
 
   /** `ancestors`: the identities of the images it is below. */
   function openLayer(opening: Opening, format: string | undefined, ancestors: readonly string[], mayBePart: boolean): Layer {
     const root = ancestors.length === 0;
     const parts = partsOf(opening, root);
-    const whole = openWhole(opening, parts);
+    const whole = openWhole(opening, parts, root && options.parts !== undefined);
     const { file } = whole;
     let { source } = whole;
     try {
@@ -240,7 +250,7 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
     if (known !== undefined && finding) return { path: known, finding };
     if (given !== undefined) return { path: given, finding: findingOfGiven(given, wish) };
     const reach = ({ path: candidate }: Candidate) => files.reach(candidate, image);
-    return findParent(image, wish, search, { reach, identities: (file, format) => identitiesOf(file, format, false) });
+    return findParent(image, wish, search, { reach, identities: (file, format) => identitiesOf(() => files.look(file), format) });
   }
 
   const mayBePart = options.format === undefined && !options.window && !files.again;
@@ -282,30 +292,24 @@ function partRole({ role }: Opening, index: number): string {
 
 function findingOfGiven(given: string, { identities, format }: ParentWish): Finding {
   if (!identities) return { place: "given" };
-  const identity = oneOf(identities, identitiesOf(given, format, true));
+  const identity = oneOf(identities, identitiesOf(() => openFile(given, { devices: true }), format));
   return { place: "given", identity: identity ?? identities[0], matches: identity !== undefined };
 }
 
 /** What is written in a file; nothing if it cannot be told. */
-function identitiesOf(path: string, format: string | undefined, devices: boolean): readonly Identity[] {
-  const found = peek(path, devices, (source) => {
+function identitiesOf(open: () => OpenedFile, format: string | undefined): readonly Identity[] {
+  const found = peek(open, (source) => {
     const driver = format === undefined ? detect(readEnds(source)) : driverNamed(format);
     return driver.identities?.(source);
   });
   return found ?? [];
 }
 
-/** The format whose signature a file begins with, if any. */
-function signatureOf(path: string): string | undefined {
-  const driver = peek(path, false, (source) => detect({ ...readEnds(source), tail: new Uint8Array() }));
-  return driver === raw ? undefined : driver?.name;
-}
-
 /** A look at a file that may be anything; nothing if it cannot be read or understood. */
-function peek<T>(path: string, devices: boolean, look: (source: Source) => T): T | undefined {
+function peek<T>(open: () => OpenedFile, look: (source: Source) => T): T | undefined {
   let source: Source | undefined;
   try {
-    source = fileSource(openFile(path, { devices }));
+    source = fileSource(open());
     return look(source);
   } catch (error) {
     if (error instanceof ImageError || systemCode(error) !== undefined) return undefined;

@@ -25,6 +25,11 @@ export interface Binding {
   seekHole(descriptor: number, position: number): number;
   /** Bytes of a file or block device. */
   sizeOf(descriptor: number): number;
+  /**
+   * openat2(2): an O_PATH descriptor of what is called `name` below `folder`, a path without links. ELOOP or EXDEV if the way goes through a link of any kind
+   * or leads out; ENOSYS where the kernel has no such call.
+   */
+  findBeneath(folder: string, name: string): number;
   /** Whether a raw deflate stream at the start of `packed` decodes to exactly `target`; bytes behind the stream are ignored. */
   inflateRaw(packed: Uint8Array, target: Uint8Array): boolean;
   /** The same for a zlib stream. */

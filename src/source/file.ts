@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { type Binding, binding } from "../native/binding.js";
 import { ImageError, reasonOf } from "../util/errors.js";
 import { printable } from "../util/text.js";
@@ -20,17 +20,45 @@ export interface OpenedFile {
   readonly regular: boolean;
 }
 
+/** open(2): for a descriptor that only stands for a file. Not among Node's constants. */
+export const O_PATH = 0o10000000;
+/** O_NONBLOCK: opening a FIFO must not wait for a writer. It changes nothing for files. */
+const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
 /**
  * Opens a regular file, or a block device where `devices` allows it, read-only. Throws `UNREADABLE` with a reason for people.
  * Nothing else is ever read from: a FIFO would block, a character device has no end.
  */
 export function openFile(path: string, { devices }: { readonly devices: boolean }): OpenedFile {
+  return devices ? opened(path, () => openSync(path, READ), true) : openFound(path, () => openSync(path, O_PATH));
+}
+
+/**
+ * Opens what `find` gives an O_PATH descriptor of, if it is a regular file; `path` is for people. Only then is it opened: merely opening a device
+ * may do something, and one end of a FIFO lets the other go on.
+ */
+export function openFound(path: string, find: () => number): OpenedFile {
+  return opened(
+    path,
+    () => {
+      const found = find();
+      try {
+        checkKind(path, fstatSync(found), false);
+        return openSync(`/proc/self/fd/${found}`, READ);
+      } finally {
+        closeSync(found);
+      }
+    },
+    false,
+  );
+}
+
+function opened(path: string, open: () => number, devices: boolean): OpenedFile {
   let fd: number;
   try {
-    // O_NONBLOCK: opening a FIFO must not wait for a writer. It changes nothing for files.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    fd = open();
   } catch (cause) {
-    throw unreadable(path, reasonOf(cause), cause);
+    throw cause instanceof ImageError ? cause : unreadable(path, reasonOf(cause), cause);
   }
   try {
     return describe(path, fd, devices);
@@ -40,11 +68,15 @@ export function openFile(path: string, { devices }: { readonly devices: boolean 
   }
 }
 
+function checkKind(path: string, stat: Stats, devices: boolean): void {
+  if (stat.isDirectory()) throw unreadable(path, "it is a directory");
+  if (!stat.isFile() && !(devices && stat.isBlockDevice())) throw unreadable(path, "it is not a regular file");
+}
+
 function describe(path: string, fd: number, devices: boolean): OpenedFile {
   const stat = fstatSync(fd);
-  if (stat.isDirectory()) throw unreadable(path, "it is a directory");
+  checkKind(path, stat, devices);
   const regular = stat.isFile();
-  if (!regular && !(devices && stat.isBlockDevice())) throw unreadable(path, "it is not a regular file");
   if (!regular && !binding) throw unreadable(path, "block devices need the native addon, which is not built");
   const size = regular ? stat.size : (binding?.sizeOf(fd) ?? 0);
   return {
