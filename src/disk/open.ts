@@ -110,7 +110,8 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
   }
 
   function partsOf(opening: Opening, root: boolean): readonly string[] {
-    if (!files.again) return (root ? options.parts : undefined) ?? (root && options.window ? [] : otherParts(opening.path, signatures(opening)));
+    if (!files.again)
+      return (root ? options.parts : undefined) ?? (root && options.window ? [] : otherParts(opening.path, signatures(opening)));
     const parts: string[] = [];
     for (let part = files.known(partRole(opening, 0)); part; part = files.known(partRole(opening, parts.length))) parts.push(part.path);
     return parts;
@@ -118,9 +119,13 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
 
   /** The format whose signature a file begins with, if any. */
   function signatures({ path: own, trusted }: Opening): (path: string) => string | undefined {
-    const open = (path: string) => (trusted && path === own ? openFile(path, { devices: false }) : files.look(path, trusted ? own : undefined));
+    const open = (path: string) =>
+      trusted && path === own ? openFile(path, { devices: false }) : files.look(path, trusted ? own : undefined);
     return (path) => {
-      const driver = peek(() => open(path), (source) => detect({ ...readEnds(source), tail: new Uint8Array() }));
+      const driver = peek(
+        () => open(path),
+        (source) => detect({ ...readEnds(source), tail: new Uint8Array() }),
+      );
       return driver === raw ? undefined : driver?.name;
     };
   }
@@ -292,7 +297,10 @@ function partRole({ role }: Opening, index: number): string {
 
 function findingOfGiven(given: string, { identities, format }: ParentWish): Finding {
   if (!identities) return { place: "given" };
-  const identity = oneOf(identities, identitiesOf(() => openFile(given, { devices: true }), format));
+  const identity = oneOf(
+    identities,
+    identitiesOf(() => openFile(given, { devices: true }), format),
+  );
   return { place: "given", identity: identity ?? identities[0], matches: identity !== undefined };
 }
 
