@@ -67,25 +67,21 @@ function isWhole({ fd, size, regular }: OpenedFile): boolean {
   return !regular || fstatSync(fd).size >= size;
 }
 
-/**
- * Microseconds that a worker stays awake for the next request; more while it lists directories, where whoever asks takes longer. A thread that sleeps is
- * woken in some 10 to 40. With one processor it would only be in the way.
- */
-const patience = availableParallelism() > 1 ? { usual: 50, listing: 1000 } : { usual: 0, listing: 0 };
+/** Microseconds that a worker stays awake for the next request. A thread that sleeps is woken in some 10 to 40. With one processor it would only be in the way. */
+const PATIENCE = availableParallelism() > 1 ? 50 : 0;
 
 /** Reads requests and writes replies until the file system is unmounted. The thread sleeps in read(2); the kernel's queue is the scheduler. */
-function serve(native: Binding, device: number, server: Server, turn: (listing: boolean) => boolean, activity: Int32Array): void {
+function serve(native: Binding, device: number, server: Server, turn: (listing: boolean) => void, activity: Int32Array): void {
   const request = Buffer.allocUnsafeSlow(REQUEST_SIZE);
   const reply = Buffer.allocUnsafeSlow(outHeader.size + MAX_READ);
-  let lists = false;
   for (;;) {
-    const length = native.receiveRequest(device, request, lists ? patience.listing : patience.usual);
+    const length = native.receiveRequest(device, request, PATIENCE);
     if (length < 0) return;
     const size = server(request, length, reply);
     if (size === 0) continue;
     activity[0] = 1;
     send(device, reply, size);
-    lists = turn(isListing(request));
+    turn(isListing(request));
   }
 }
 

@@ -15,10 +15,10 @@ const pieces = 1;
 const HOLD = 20;
 
 /**
- * For the thread with that number, above 0: to be called after each reply, with whether that was a piece of a listing. Returns whether it is this thread's
- * turn to list. If it is another's, it waits as long as that one lists and nothing else is asked for.
+ * For the thread with that number, above 0: to be called after each reply, with whether that was a piece of a listing. If it was, and it is another's turn,
+ * this thread waits as long as that one lists and is asked for nothing else.
  */
-export function createTurn(table: TurnTable, thread: number): (listing: boolean) => boolean {
+export function createTurn(table: TurnTable, thread: number): (listing: boolean) => void {
   let mine = false;
   return (listing) => {
     if (listing) {
@@ -31,7 +31,6 @@ export function createTurn(table: TurnTable, thread: number): (listing: boolean)
       Atomics.store(table, owner, 0);
       Atomics.notify(table, owner);
     }
-    return mine;
   };
 }
 
