@@ -205,8 +205,11 @@ describeMounts("status", () => {
       const { image } = sampleDisk(mounts.directory);
       const served = await mounts.serve(image);
       served.child.kill("SIGSTOP");
+      // Who asks the mount itself waits for it, and cannot be ended: without this, this test could not either.
+      const rescue = spawn("sh", ["-c", `sleep 10; kill -CONT ${served.pid}`], { stdio: "ignore", detached: true });
       const { status, stdout, stderr } = mounts.flatmount(["status", served.mountpoint]);
       served.child.kill("SIGCONT");
+      process.kill(-(rescue.pid ?? 0));
       expect(status).toBe(1);
       expect(stderr).toBe(
         `flatmount: ${served.mountpoint}: its daemon (process ${served.pid}) does not answer\nhint: It may be stopped or overloaded. Its log: on its terminal\n`,
