@@ -13,6 +13,7 @@ import { builtDisks } from "../support/built.js";
 import { between, mixed, noise, randomNumbers } from "../support/content.js";
 import { buildQcow2, type Clusters, type SnapshotRecipe } from "../support/qcow2-builder.js";
 import type { Cluster } from "../support/qcow2-entries.js";
+import { createEncrypted } from "../support/qemu-encryption.js";
 import { change, createImage, flat, qemuImg, requireProgram, type Step } from "../support/qemu.js";
 import { withDisk } from "../support/reading.js";
 import { subdirectory, tempDirectory } from "../support/temp.js";
@@ -418,7 +419,7 @@ describe.skipIf(!qemu)("of images by qemu-img", () => {
     const home = subdirectory(directory);
     const image = join(home, "disk.qcow2");
     const secret = ["--object", "secret,id=s,data=abc"];
-    qemuImg("create", "-q", ...secret, "-f", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", image, "2M");
+    createEncrypted({ path: image, format: "qcow2", password: "abc" }, 2 * MIB, { "encrypt.format": "luks", "encrypt.iter-time": 10 });
     const options = `driver=qcow2,encrypt.key-secret=s,file.filename=${image}`;
     writeFileSync(join(home, "raw"), mixed(51, 2 * MIB));
     qemuImg("convert", ...secret, "-n", "--target-image-opts", join(home, "raw"), options);
