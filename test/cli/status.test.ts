@@ -57,6 +57,16 @@ describe("for people", () => {
     expect(counters({ record, state: "gone" })).toEqual(["counters:     none: its daemon has ended without unmounting"]);
   });
 
+  test("what is attached by its devices: its mount is out of sight", () => {
+    const parts = [{ id: "1", file: "/partitions/1.raw", size: 512, typeName: "Linux", device: "/dev/loop9p1" }];
+    const attached = { key: "k", loops: [], kept: true, parts, mounts: [] };
+    const second = (status: MountStatus) => statusLines(status)[1];
+    expect(second({ ...served(), record: { ...record, attached } })).toBe("attached as:     /dev/loop9p1");
+    expect(second({ ...served(), record: { ...record, attached: { ...attached, device: "/dev/loop9" } } })).toBe(
+      "attached as:     /dev/loop9",
+    );
+  });
+
   test("nothing that moves the cursor", () => {
     const status = { ...served(), record: { ...record, image: "/tmp/a\x1b[2J\n" } };
     expect(statusLines(status)[0]).toBe("image:           /tmp/a\\x1b[2J\\x0a (qcow2, 1 MiB)");

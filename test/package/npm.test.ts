@@ -14,7 +14,7 @@ const known = [
   /^package\.json$/,
   /^(?:README|CHANGELOG)\.md$/,
   /^LICENSE$/,
-  /^docs\/schemas\/\w+\.schema\.json$/,
+  /^docs\/schemas\/[\w-]+\.schema\.json$/,
   /^dist\/package\.json$/,
   /^dist\/NOTICES$/,
   /^dist\/(?:bundle\/flatmount|cli\/main|(?:daemon)\/main|(?:convert|fuse)\/worker|library\/(?:index|worker))\.js$/,

@@ -1,3 +1,4 @@
+import { type Attachment, isMounted } from "../../daemon/devices.js";
 import type { MountStatus } from "../../daemon/status.js";
 import type { Stats } from "../../fuse/counters.js";
 import { formatSize } from "../../util/size.js";
@@ -8,11 +9,11 @@ type Row = readonly [label: string, value: string];
 
 /** How a mount fares, for people. */
 export function statusLines({ record, state, stats }: MountStatus): readonly string[] {
-  const { image, format, size, mountpoint, transport, pid, since, paths } = record;
+  const { image, format, size, mountpoint, transport, pid, since, paths, attached } = record;
   const who = state === "kernel" ? "the kernel alone" : `process ${pid}`;
   const facts: readonly Row[] = [
     ["image", `${image} (${format}, ${formatSize(size)})`],
-    ["mount point", mountpoint],
+    attached ? ["attached as", devicesOf(attached)] : ["mount point", mountpoint],
     ["served by", `${who} (${transport}), since ${since.slice(0, 19).replace("T", " ")} UTC`],
     ...(stats && paths?.length === 0 ? [["reads", ways.server] as const] : []),
     ...(stats ? countRows(stats) : [["counters", reasonOf(state)] as const]),
@@ -22,6 +23,12 @@ export function statusLines({ record, state, stats }: MountStatus): readonly str
     : [];
   const lines = alignColumns(facts.map(([label, value]) => [`${label}:`, value]));
   return [...lines, ...(files.length > 0 ? ["", "Reads of:", ...alignColumns(files).map((line) => `  ${line}`)] : [])].map(printable);
+}
+
+/** What is attached is out of sight itself. */
+function devicesOf({ device, parts, mounts }: Attachment): string {
+  const devices = device === undefined ? parts.flatMap((part) => part.device ?? []) : [device];
+  return [...devices, ...mounts.filter(isMounted).map((mount) => `${mount.device} at ${mount.mountpoint}`)].join(", ");
 }
 
 /** By `path` of a file. */
