@@ -19,6 +19,8 @@ const known = [
   /^dist\/NOTICES$/,
   /^dist\/(?:bundle\/flatmount|cli\/main|(?:daemon)\/main|(?:convert|fuse)\/worker|library\/(?:index|worker))\.js$/,
   /^dist\/cli\/mount\.flatmount$/,
+  /^dist\/man\/flatmount(?:-[a-z]+)?\.1$/,
+  /^dist\/completions\/(?:flatmount\.(?:bash|fish)|_flatmount)$/,
   /^dist\/types\/.*\.d\.ts$/,
   /^dist\/types\/package\.json$/,
   /^dist\/native\/linux-(?:x64|arm64)\.node$/,
