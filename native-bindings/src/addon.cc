@@ -27,6 +27,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_streams(env, exports);
   export_copying(env, exports);
   export_loop(env, exports);
+  export_confinement(env, exports);
   return exports;
 }
 

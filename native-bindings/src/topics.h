@@ -10,3 +10,4 @@ void export_gzip(Napi::Env env, Napi::Object exports);
 void export_streams(Napi::Env env, Napi::Object exports);
 void export_copying(Napi::Env env, Napi::Object exports);
 void export_loop(Napi::Env env, Napi::Object exports);
+void export_confinement(Napi::Env env, Napi::Object exports);

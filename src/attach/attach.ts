@@ -6,7 +6,7 @@ import { type Attachment, type AttachedPart, isAttached, type MountedFileSystem 
 import { stateFolder } from "../daemon/folder.js";
 import { checkMountpoint, makeMountpoint, type Mountpoint } from "../daemon/mountpoint.js";
 import { startDaemon } from "../daemon/start.js";
-import { addRecord, listRecords, type MountRecord, removeFolder } from "../daemon/state.js";
+import { addRecord, completeRecord, listRecords, type MountRecord, removeFolder } from "../daemon/state.js";
 import type { Progress } from "../disk/unpack.js";
 import { detach as hide } from "../fuse/unmount.js";
 import { binding } from "../native/binding.js";
@@ -56,7 +56,7 @@ export async function attach(wish: AttachWish, progress: Progress): Promise<Atta
     let attached: Attachment = { key, loops: [], kept: place === undefined, parts: [], mounts: [] };
     const note = (more: Partial<Attachment>): void => {
       attached = { ...attached, ...more };
-      addRecord({ ...record, attached });
+      completeRecord(record, { attached });
     };
     try {
       record = await settled(record, () => interruptions.check());

@@ -26,11 +26,12 @@ export function startGuard(mountpoint: string): Guard | undefined {
 
 function spawnGuard(mountpoint: string): Guard {
   const program = fileURLToPath(new URL("../cli/main.js", import.meta.url));
-  const words = ["-c", 'read -r _; exec "$@"', "flatmount-guard", process.execPath, program, "list", "--clean", "--", mountpoint];
+  const words = ["-c", 'read -r _ && exit; exec "$@"', "flatmount-guard", process.execPath, program, "list", "--clean", "--", mountpoint];
   const shell = spawn("/bin/sh", words, { cwd: "/", detached: true, stdio: ["pipe", "ignore", "ignore"] });
   shell.once("error", (error) => log("no guard: %o", error));
   // It does not keep us alive.
   shell.unref();
   (shell.stdin as unknown as { unref?: () => void }).unref?.();
-  return { dismiss: () => void shell.kill("SIGKILL") };
+  // Said, not signalled: we may be another user by then.
+  return { dismiss: () => void shell.stdin.end("\n") };
 }

@@ -1,4 +1,5 @@
 import type { Session } from "../fuse/transport.js";
+import { withCapabilities } from "../native/confinement.js";
 import { systemCode } from "../util/errors.js";
 import { holdersOf } from "./process.js";
 
@@ -49,5 +50,5 @@ function explainStaying(mountpoint: string, error: unknown): void {
 
 /** Who uses what is mounted there, for a message. */
 export function holdersText(mountpoint: string): string {
-  return holdersOf(mountpoint).join(", ") || "a process that cannot be looked into";
+  return withCapabilities(() => holdersOf(mountpoint)).join(", ") || "a process that cannot be looked into";
 }

@@ -4,17 +4,20 @@ import { libfuse } from "../fuse/libfuse.js";
 
 import { type Counters, createCounters, decodeCounter } from "../fuse/counters.js";
 import { workerCount } from "../fuse/pool.js";
-import { type Transport, transportNames } from "../fuse/transport.js";
+import { type Session, type Transport, transportNames } from "../fuse/transport.js";
 import type { DiskDescription } from "../disk/describe.js";
 import type { Progress } from "../disk/unpack.js";
+import { withCapabilities } from "../native/confinement.js";
 import { openView, type View, type ViewRequest } from "../tree/view.js";
 import { UserError } from "../util/errors.js";
+import { confineOnceManned } from "./confinement.js";
 import { type Guard, startGuard } from "./guard.js";
 import { watchIdle } from "./idle.js";
 import { type Leaver, leaveOnSignal } from "./leave.js";
 import { checkMountpoint, makeMountpoint, type Mountpoint } from "./mountpoint.js";
 import { identify } from "./process.js";
 import { answerQuestions } from "./questions.js";
+import { actAs } from "./run-as.js";
 import type { MountWish } from "./wish.js";
 import { addRecord, completeRecord, dropRecord, type MountRecord, removeFolder, socketPath } from "./state.js";
 
@@ -43,9 +46,7 @@ export async function serve(wish: MountWish, progress?: Progress): Promise<Serve
   const request = { image, options, root: place.kind, mode, cacheLimit };
   const counters = createCounters(1 + workerCount());
   const [own] = counters;
-  const view = openView(request, progress, own && decodeCounter(own));
-  // What was decoded to find partitions was asked for by nobody.
-  own?.fill(0);
+  const view = actAs(wish.runAs, () => openView(request, progress, own && decodeCounter(own)));
   // Not before: reading through a compressed file takes long, and nobody would hear the signal.
   const leaver = leaveOnSignal();
   try {
@@ -92,7 +93,7 @@ async function mountView(transport: Transport, wish: MountWish, viewed: Viewed, 
     }
     const answering = session.stats && answerQuestions(socketPath(record), session.stats);
     let gone = false;
-    void session.paths?.then((paths) => {
+    const settled = session.paths?.then((paths) => {
       if (!gone) completeRecord(record, { paths });
     });
     leaver.watch(session, place.path);
@@ -104,14 +105,25 @@ async function mountView(transport: Transport, wish: MountWish, viewed: Viewed, 
       leaver.stop();
       answering?.stop();
       view.close();
-      dropRecord(record);
+      withCapabilities(() => dropRecord(record));
     });
+    const confined = confineOnceManned(wish, session, settled, (restrictions) => {
+      if (!gone) completeRecord(record, { confined: restrictions });
+    });
+    if (wish.runAs) await confined.catch((error: unknown) => withdraw(session, ended, error));
     return { record, note: noteOn(transport, wish), ended };
   } catch (error) {
     guard?.dismiss();
     if (place.missing) removeFolder(place.path);
     throw error;
   }
+}
+
+/** Ends a mount that stands, but must not. */
+async function withdraw(session: Session, ended: Promise<void>, reason: unknown): Promise<never> {
+  await session.unmount({ detach: true });
+  await ended;
+  throw reason;
 }
 
 function chooseTransport(wanted: string | undefined): Transport {

@@ -4,6 +4,7 @@ import { mountAt } from "../fuse/mountinfo.js";
 import type { ReadingPath } from "../fuse/passthrough.js";
 import { detachDead } from "../fuse/unmount.js";
 import { debug } from "../util/debug.js";
+import type { Restriction } from "./confinement.js";
 import { stateFolder } from "./folder.js";
 import { type Attachment, releaseDead } from "./devices.js";
 import { isAlive, type ProcessIdentity } from "./process.js";
@@ -30,6 +31,8 @@ export interface MountRecord extends ProcessIdentity {
   readonly unattended?: number;
   /** How the disks of the view are read, once that is settled; empty where there is but one way. */
   readonly paths?: readonly ReadingPath[];
+  /** What the threads that serve have given up, once they have. */
+  readonly confined?: readonly Restriction[];
   /** Of `flatmount attach` alone: the mount is out of sight then, and lasts as long as its loop devices. */
   readonly attached?: Attachment;
 }
@@ -57,6 +60,8 @@ export function dropRecord(given: MountRecord): void {
   // What was attached is known only to the file.
   const [record = given] = readRecord(recordPath(given));
   rmSync(recordPath(record), { force: true });
+  // Of a daemon that was killed while it wrote.
+  rmSync(`${recordPath(record)}.new`, { force: true });
   if (record.unattended === undefined) rmSync(socketPath(record), { force: true });
   if (record.log !== undefined) rmSync(record.log, { force: true });
   if (record.createdMountpoint && !mountAt(record.mountpoint)) removeFolder(record.mountpoint);

@@ -1,3 +1,4 @@
+import type { Identity } from "../native/confinement.js";
 import type { ViewRequest } from "../tree/view.js";
 
 /** What the user wants mounted. Plain data: it goes from the command to the daemon. */
@@ -13,6 +14,10 @@ export interface MountWish {
   readonly allowOther: boolean;
   /** Whether the kernel may answer reads itself where it can. */
   readonly passthrough: boolean;
+  /** Whether the daemon gives up the rights that it does not need. */
+  readonly confine?: boolean;
+  /** Whom it becomes, and as whom it opens the image. */
+  readonly runAs?: Identity;
   readonly uid: number;
   readonly gid: number;
   /** Permission bits of files. */

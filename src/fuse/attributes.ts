@@ -1,4 +1,4 @@
-import type { Node } from "../tree/node.js";
+import { type Node, nanosecondsOf } from "../tree/node.js";
 import { attr, fileTypes, little, VALID } from "./protocol.js";
 import { setUint64 } from "./uint64.js";
 
@@ -42,9 +42,8 @@ export function blocksOf(node: Node): number {
 
 /** Writes the `fuse_attr` of `node` at `at`. */
 export function writeAttributes(view: DataView, at: number, node: Node, { uid, gid }: Owner): void {
-  const { modified } = node;
-  const seconds = Math.floor(modified / 1000);
-  const nanoseconds = Math.floor((modified - seconds * 1000) * 1e6);
+  const seconds = Math.floor(node.modified / 1000);
+  const nanoseconds = nanosecondsOf(node, seconds);
   setUint64(view, at + attr.ino, node.id);
   setUint64(view, at + attr.bytes, sizeOf(node));
   setUint64(view, at + attr.blocks, blocksOf(node));

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import { type Binding, binding, bindingFailure } from "../native/binding.js";
+import { withCapabilities } from "../native/confinement.js";
 import { debug } from "../util/debug.js";
 import { reasonOf, systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, mountWithFusermount, unmountWithFusermount } from "./fusermount.js";
@@ -36,7 +37,7 @@ export const devfuse: Transport = {
   },
   async mount(request) {
     if (!binding) throw new UserError(addonObstacle());
-    const { device, unmount, expire } = attach(binding, request);
+    const { device, unmount, expire, helped } = attach(binding, request);
     const files = request.passthrough && process.geteuid?.() === 0 ? passingFiles(request.tree) : [];
     const table =
       files.length > 0
@@ -61,7 +62,7 @@ export const devfuse: Transport = {
     });
     const paths = table && passThrough({ device, table, files, imageFiles: request.files.length, ended: () => gone });
     const stats = () => statsOf(request.counters, table);
-    return { ended, paths, stats, expire, unmount: ({ detach }) => unmountNow(unmount, detach) };
+    return { ended, paths, stats, expire, helped, manned: session.manned, unmount: ({ detach }) => unmountNow(unmount, detach) };
   },
 };
 
@@ -73,6 +74,8 @@ interface Attached {
   readonly device: number;
   readonly unmount: (detach: boolean) => void;
   readonly expire?: () => boolean;
+  /** Whether a setuid program mounted. */
+  readonly helped: boolean;
 }
 
 /** Mounts: by mount(2) where that is permitted, else through the setuid helper. */
@@ -81,6 +84,7 @@ function attach(native: Binding, request: MountRequest): Attached {
   const throughHelper = (): Attached => ({
     device: mountWithFusermount(native, request),
     unmount: (detach) => unmountWithFusermount(mountpoint, detach),
+    helped: true,
   });
   if (process.geteuid?.() !== 0) return throughHelper();
   const device = openDevice();
@@ -94,7 +98,8 @@ function attach(native: Binding, request: MountRequest): Attached {
     if (systemCode(error) === "EPERM" && fusermountProgram() !== undefined) return throughHelper();
     throw mountError(mountpoint, error);
   }
-  return { device, unmount: (detach) => native.unmount(mountpoint, detach), expire: () => expireMount(native, mountpoint) };
+  const unmount = (detach: boolean) => withCapabilities(() => native.unmount(mountpoint, detach));
+  return { device, unmount, expire: () => withCapabilities(() => expireMount(native, mountpoint)), helped: false };
 }
 
 /** True if the mount is gone now; false if it will be the next time, unless somebody comes near it. */
@@ -130,7 +135,7 @@ function startWorkers(
   device: number,
   request: MountRequest,
   passing: PassingTable | undefined,
-): { ready: Promise<void>; ended: Promise<void> } {
+): { ready: Promise<void>; manned: Promise<unknown>; ended: Promise<void> } {
   const { view, files, uid, gid, activity, counters } = request;
   const [, ...rows] = counters;
   const [firstRow, ...otherRows] = rows;
@@ -142,8 +147,11 @@ function startWorkers(
   const others = first.ready.then(() =>
     otherRows.map((row) => startWorker(takeWorker(), { ...task, device: cloneOrShare(native, device), row })),
   );
+  const manned = others.then((workers) => Promise.all(workers.map(({ ready }) => ready)));
+  // Whoever waits for their end is told.
+  manned.catch(() => undefined);
   const othersEnded = others.then((workers) => Promise.all(workers.flatMap(({ ready, ended }) => [ready, ended])));
-  return { ready: first.ready, ended: Promise.all([first.ended, othersEnded]).then(() => undefined) };
+  return { ready: first.ready, manned, ended: Promise.all([first.ended, othersEnded]).then(() => undefined) };
 }
 
 /** A queue of its own per worker; kernels before 4.2 share one, which works as well. */

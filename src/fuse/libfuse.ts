@@ -54,6 +54,7 @@ export const libfuse: Transport = {
     return {
       ended: end(fuse, connection),
       stats,
+      helped: process.geteuid?.() !== 0,
       async unmount(options) {
         await Promise.resolve();
         (options.detach ? detach : unmount)(mountpoint);

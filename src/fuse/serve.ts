@@ -43,8 +43,6 @@ export function waitForTask(): void {
 function run({ view, files, owner, device, passing, activity, interest, turns, counters, row }: WorkerTask): void {
   const tell = (message: WorkerMessage) => parentPort?.postMessage(message);
   const { tree, close } = openView({ ...view, options: { ...view.options, opened: files } }, undefined, decodeCounter(row));
-  // What was decoded to find partitions was asked for by nobody.
-  row.fill(0);
   const server = createServer(
     withStatsFile(tree, () => statsOf(counters, passing)),
     {

@@ -31,6 +31,10 @@ export interface MountRequest {
 export interface Session {
   /** Settles when the view is gone and nothing serves any more; rejects if serving broke down. */
   readonly ended: Promise<void>;
+  /** Settles when every thread that serves has started, and with it all code is loaded; absent where that is so at once. */
+  readonly manned?: Promise<unknown> | undefined;
+  /** Whether a setuid program unmounts. */
+  readonly helped?: boolean | undefined;
   /** The number of a mount that the kernel serves alone: no process has to stay. */
   readonly unattended?: number | undefined;
   /** How the disks of the view are read, once that is settled; absent where there is but one way. */

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, constants, openSync, readFileSync, statfsSync } from "node:fs";
 import { binding } from "../native/binding.js";
+import { hasReserve, withCapabilities } from "../native/confinement.js";
 import { systemCode, UserError } from "../util/errors.js";
 import { fusermountProgram, unmountWithFusermount } from "./fusermount.js";
 import { type Mount, mountAt } from "./mountinfo.js";
@@ -99,10 +100,11 @@ function isDeadToItsOwner({ mountpoint, options }: Mount): boolean {
 }
 
 function take(mountpoint: string, lazily: boolean): void {
-  const isRoot = process.geteuid?.() === 0;
+  const isRoot = process.geteuid?.() === 0 || hasReserve();
   if (binding && isRoot) {
+    const native = binding;
     try {
-      binding.unmount(mountpoint, lazily);
+      withCapabilities(() => native.unmount(mountpoint, lazily));
       return;
     } catch (error) {
       if (systemCode(error) !== "EPERM") throw error;

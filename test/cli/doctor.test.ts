@@ -24,6 +24,7 @@ const good: Machine = {
   fusermount: { path: "/usr/bin/fusermount", setuid: true },
   userAllowOther: true,
   erofs: true,
+  landlock: 7,
   macFuse: false,
 };
 
@@ -32,8 +33,9 @@ const notSetuid = { path: "/usr/bin/fusermount3", setuid: false };
 
 /** `what` of every check with this status. */
 function having(status: "missing" | "note", { checks }: Diagnosis): string[] {
-  // Passthrough has tests of its own.
-  return checks.filter((check) => check.status === status && check.what !== "passthrough").map(({ what }) => what);
+  // These have tests of their own.
+  const others = ["passthrough", "confinement"];
+  return checks.filter((check) => check.status === status && !others.includes(check.what)).map(({ what }) => what);
 }
 
 interface Case {
@@ -174,6 +176,16 @@ describe("doctor", () => {
   });
 });
 
+test.each([
+  { machine: {}, status: "ok", detail: /other than the image's, and the network \(Landlock 7\)$/ },
+  { machine: { landlock: 1 }, status: "ok", detail: /other than the image's \(Landlock 1\)$/ },
+  { machine: { landlock: 0 }, status: "note", detail: /the kernel has no Landlock/ },
+  { machine: { landlock: 0, addon: "missing" as const }, status: "note", detail: /without the addon$/ },
+])("what a daemon gives up: $machine", ({ machine, status, detail }) => {
+  const check = diagnose({ ...good, ...machine }).checks.find(({ what }) => what === "confinement");
+  expect(check).toMatchObject({ status, detail: expect.stringMatching(detail) });
+});
+
 test.runIf(process.platform === "linux")("this machine is looked at", async () => {
   const machine = await lookAround();
   expect(machine).toMatchObject({
@@ -185,5 +197,5 @@ test.runIf(process.platform === "linux")("this machine is looked at", async () =
   });
   expect((machine.fusermount3 ?? machine.fusermount)?.path).toBe(fusermountProgram());
   expect(machine.fuse).toMatch(/^(usable|E[A-Z]+)$/);
-  expect(diagnose(machine).checks).toHaveLength(10);
+  expect(diagnose(machine).checks).toHaveLength(11);
 });

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_READ } from "../../src/fuse/protocol.js";
+import { writeAttributes } from "../../src/fuse/attributes.js";
 import { createServer, type Server } from "../../src/fuse/server.js";
 import { memoryFile } from "../../src/tree/flat.js";
 import type { FlatFile, Node, Tree } from "../../src/tree/node.js";
@@ -102,6 +103,17 @@ describe("FUSE server", () => {
     expect(attributes(2)).toEqual({ ino: 2, size: 10_000, blocks: 20, modified: 1_700_000_000.5, mode: 0o100440, uid: 12, gid: 34 });
     expect(attributes(3)).toMatchObject({ size: 20_000, blocks: 8 });
     expect(attributes(6)).toMatchObject({ size: 8, mode: 0o120777 });
+  });
+
+  test("times before 1970, and to the nanosecond", () => {
+    const attributes = new DataView(new ArrayBuffer(88));
+    const shown = (times: { readonly modified: number; readonly nanoseconds?: number }) => {
+      writeAttributes(attributes, 0, { kind: "fifo", id: 1, mode: 0, ...times }, { uid: 0, gid: 0 });
+      return [attributes.getBigInt64(32, true), attributes.getUint32(52, true)];
+    };
+    expect(shown({ modified: -1250 })).toEqual([-2n, 750_000_000]);
+    expect(shown({ modified: 1_700_000_000_123, nanoseconds: 123_456_789 })).toEqual([1_700_000_000n, 123_456_789]);
+    expect(shown({ modified: -(2 ** 45) * 1000 })).toEqual([-(2n ** 45n), 0]);
   });
 
   test("reads any range, short at the end, nothing behind it", () => {

@@ -18,7 +18,7 @@ export interface Diagnosis {
 /** What the machine lacks, and which transports can mount on it all the same. */
 export function diagnose(machine: Machine): Diagnosis {
   if (machine.platform === "linux") {
-    const checks = [node, kernel, addon, device, permission, helper, passthrough, allowOther, fallback, loop].map((check) =>
+    const checks = [node, kernel, addon, device, permission, helper, passthrough, allowOther, fallback, loop, confinement].map((check) =>
       check(machine),
     );
     const transports = [...(devfuseWorks(machine) ? ["devfuse" as const] : []), ...(libfuseWorks(machine) ? ["libfuse" as const] : [])];
@@ -179,6 +179,20 @@ function loop({ loopControl }: Machine): Check {
     detail: `/dev/loop-control cannot be opened (${loopControl}); mounting the file systems on a disk takes them`,
     hint: loopControl === "EACCES" ? 'Mount them as root, or with "udisksctl loop-setup".' : 'Run "modprobe loop" as root.',
   };
+}
+
+/** The first Landlock that forbids connections. */
+const LANDLOCK_NETWORK = 4;
+
+function confinement({ addon: found, landlock }: Machine): Check {
+  const what = "confinement";
+  if (found !== "loaded") return { status: "note", what, detail: "a daemon keeps the rights that it was started with, without the addon" };
+  if (landlock === 0) {
+    const hint = "See landlock(7): it takes Linux 5.13 or later, and landlock among those that the kernel was started with (lsm=).";
+    return { status: "note", what, detail: "a daemon gives up capabilities, but the kernel has no Landlock to keep it from files", hint };
+  }
+  const more = landlock < LANDLOCK_NETWORK ? "" : ", and the network";
+  return { status: "ok", what, detail: `what serves a mount is kept from files other than the image's${more} (Landlock ${landlock})` };
 }
 
 function macFuse({ macFuse: installed }: Machine): Check {

@@ -28,6 +28,8 @@ export interface Machine {
   readonly userAllowOther: boolean;
   /** Whether the kernel knows EROFS already; it may load it when it is asked for. */
   readonly erofs: boolean;
+  /** Which Landlock the kernel has; 0 for none that can be used. */
+  readonly landlock: number;
   /** Whether macFUSE is installed (macOS). */
   readonly macFuse: boolean;
 }
@@ -61,6 +63,7 @@ export async function lookAround(): Promise<Machine> {
     fusermount: findHelper("fusermount"),
     userAllowOther: /^\s*user_allow_other\s*$/m.test(readText("/etc/fuse.conf")),
     erofs: /\berofs$/m.test(readText("/proc/filesystems")),
+    landlock: await versionOfLandlock(),
     macFuse: statSync("/Library/Filesystems/macfuse.fs", { throwIfNoEntry: false }) !== undefined,
   };
 }
@@ -81,6 +84,11 @@ async function loadAddon(): Promise<Machine["addon"]> {
   const { binding, bindingFailure } = await import("../../native/binding.js");
   if (binding) return "loaded";
   return bindingFailure === undefined ? "missing" : { failure: bindingFailure };
+}
+
+async function versionOfLandlock(): Promise<number> {
+  const { landlockVersion } = await import("../../native/confinement.js");
+  return landlockVersion();
 }
 
 /** Opened, and not only looked at: containers deny devices whatever their permission bits say. */
