@@ -24,7 +24,7 @@ function auditFooters(source: Source, { type }: VhdHeader, audit: Audit): void {
   const found = (kind: string, message: string, position: number) => audit.found({ kind, severity: "error", message, position });
   const last = all.find(({ place }) => place === "end");
   const first = all.find(({ place }) => place === "beginning");
-  const end = source.size - (last?.size ?? footerLayout.size);
+  const end = last?.position ?? source.size - footerLayout.size;
   if (!last) found("footer missing", "there is no footer at the end of the file", end);
   else if (!last.valid) found("checksum wrong", "the checksum of the footer is wrong", end + 64);
   if (type === diskTypes.fixed) return;

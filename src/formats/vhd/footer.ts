@@ -11,6 +11,7 @@ import {
   SHORT_FOOTER_SIZE,
   VERSION,
 } from "./layout.js";
+import { cookieBeforeZeros, type ReadAt } from "./padded.js";
 
 export type FooterFields = ReturnType<typeof footerLayout.decode>;
 
@@ -18,6 +19,8 @@ export type FooterFields = ReturnType<typeof footerLayout.decode>;
 export interface FoundFooter {
   readonly fields: FooterFields;
   readonly place: "end" | "beginning";
+  /** Bytes from the start of the file. */
+  readonly position: number;
   /** Bytes it takes: 512 or 511. */
   readonly size: number;
   /** Whether its checksum fits. */
@@ -25,25 +28,36 @@ export interface FoundFooter {
 }
 
 /** What there is that may be a footer, best first. Both ends may be longer than a footer. */
-function candidates({ head, tail, size }: FileEnds): readonly FoundFooter[] {
+function candidates({ head, tail, size, readAt }: FileEnds): readonly FoundFooter[] {
   const whole = footerLayout.size;
-  return [
-    ...footerIn(tail.subarray(-whole), whole, "end"),
-    ...footerIn(tail.subarray(-SHORT_FOOTER_SIZE), SHORT_FOOTER_SIZE, "end"),
+  const found = [
+    ...footerIn(tail.subarray(-whole), whole, "end", size - whole),
+    ...footerIn(tail.subarray(-SHORT_FOOTER_SIZE), SHORT_FOOTER_SIZE, "end", size - SHORT_FOOTER_SIZE),
     // Fixed disks have no copy: what begins them is the guest's to write.
-    ...(size > whole ? footerIn(head.subarray(0, whole), whole, "beginning") : []).filter(
+    ...(size > whole ? footerIn(head.subarray(0, whole), whole, "beginning", 0) : []).filter(
       ({ fields }) => fields.diskType !== diskTypes.fixed,
     ),
   ];
+  return found.length > 0 || !readAt || tail.length === 0 ? found : padded(size, readAt);
 }
 
-function footerIn(stored: Uint8Array, size: number, place: FoundFooter["place"]): readonly FoundFooter[] {
+/** The footer of a fixed disk that has zeros behind it. Whatever the guest wrote there may look like one, so all of it must fit. */
+function padded(size: number, readAt: ReadAt): readonly FoundFooter[] {
+  const at = cookieBeforeZeros(size, readAt);
+  const behind = size - (at ?? size) - footerLayout.size;
+  if (at === undefined || behind < 0 || behind > limits.padding) return [];
+  return footerIn(readAt(at, footerLayout.size), footerLayout.size, "end", at).filter(
+    ({ fields, valid }) => valid && fields.diskType === diskTypes.fixed && fields.currentSize === BigInt(at),
+  );
+}
+
+function footerIn(stored: Uint8Array, size: number, place: FoundFooter["place"], position: number): readonly FoundFooter[] {
   if (stored.length < size) return [];
   const bytes = Buffer.alloc(footerLayout.size);
   bytes.set(stored);
   const fields = footerLayout.decode(bytes);
   if (fields.cookie !== COOKIE && fields.cookie !== POISONED_COOKIE) return [];
-  return [{ fields, place, size, valid: footerChecksum(bytes) === fields.checksum || earlyXen(bytes, fields) }];
+  return [{ fields, place, position, size, valid: footerChecksum(bytes) === fields.checksum || earlyXen(bytes, fields) }];
 }
 
 function footerChecksum(bytes: Uint8Array): number {
@@ -74,7 +88,8 @@ function isPlausible({ fileFormatVersion, diskType, currentSize }: FooterFields)
 /** The footer to go by: one whose checksum fits, the one at the end first; else one that makes sense. And all that were found. */
 export function findFooter(source: Source): { readonly footer: FoundFooter | undefined; readonly all: readonly FoundFooter[] } {
   const size = Math.min(source.size, footerLayout.size);
-  const all = candidates({ head: readBytes(source, 0, size), tail: readBytes(source, source.size - size, size), size: source.size });
+  const readAt: ReadAt = (position, length) => readBytes(source, position, length);
+  const all = candidates({ head: readAt(0, size), tail: readAt(source.size - size, size), size: source.size, readAt });
   return { footer: all.find(({ valid }) => valid) ?? all.find(({ fields }) => isPlausible(fields)), all };
 }
 
@@ -85,10 +100,10 @@ export function findFooter(source: Source): { readonly footer: FoundFooter | und
 export function isVhd(ends: FileEnds): boolean {
   const all = candidates(ends);
   return all.some((found) => {
-    const { fields, place, size, valid } = found;
+    const { fields, place, position, size, valid } = found;
     if (!valid && !isPlausible(fields)) return false;
     if (fields.diskType === diskTypes.fixed) {
-      const behind = ends.size - size - Number(fields.currentSize);
+      const behind = position - Number(fields.currentSize);
       return behind >= -size && behind <= limits.padding;
     }
     const at = Number(fields.dataOffset);

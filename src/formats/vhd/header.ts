@@ -51,7 +51,7 @@ export function readHeader(source: Source): VhdHeader {
     });
   }
   const { fields } = found;
-  const at = found.place === "end" ? source.size - found.size : 0;
+  const at = found.position;
   const fail: Fail = (code, position, message) => new ImageError(code, message, { file: source.name, position });
   const type = typeOf(fields, (code, position, message) => fail(code, at + position, message));
   const current = Number(fields.currentSize);
@@ -63,7 +63,7 @@ export function readHeader(source: Source): VhdHeader {
   const room = dynamic ? dynamic.maxTableEntries * dynamic.blockSize : Math.max(current, dataEnd);
   const header = { type, footer: fields, ...sizeOf(fields, current, room), dataEnd, dynamic };
   if (dynamic) checkTable(source, dynamic, header.size, fail);
-  return { ...header, notes: [...footerNotes(found, all), ...headerNotes(header)] };
+  return { ...header, notes: [...footerNotes(found, all, source.size), ...headerNotes(header)] };
 }
 
 function typeOf({ cookie, fileFormatVersion, diskType }: FooterFields, fail: Fail): VhdHeader["type"] {
@@ -141,8 +141,15 @@ function checkTable(source: Source, { position, tableOffset, maxTableEntries, bl
   }
 }
 
-function footerNotes({ fields, place, size, valid }: FoundFooter, all: readonly FoundFooter[]): readonly string[] {
+function footerNotes(
+  { fields, place, position, size, valid }: FoundFooter,
+  all: readonly FoundFooter[],
+  fileSize: number,
+): readonly string[] {
   const notes: string[] = [];
+  const behind = fileSize - position - size;
+  if (place === "end" && behind > 0)
+    notes.push(`Behind its footer are ${behind} bytes of zeros: the file was filled up, or put on something larger.`);
   if (place === "beginning") {
     const lost = all.some((other) => other.place === "end") ? "damaged" : "missing";
     notes.push(

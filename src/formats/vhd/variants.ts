@@ -111,6 +111,12 @@ export const vhdVariants: readonly Variant[] = [
     proof: "formats/vhd.test.ts: a file that is cut: the blocks that are there are read",
   },
   {
+    name: "fixed disk with zeros behind its footer (2 MiB at most)",
+    support: "read",
+    proof: "formats/vhd-padded.test.ts: with %i zeros: the footer is no data",
+    remark: "Only if the checksum fits, and the footer is where the size it tells puts it.",
+  },
+  {
     name: "split (.vhd, .v01, …), with --part",
     support: "read",
     proof: "formats/vhd.test.ts: into several files, joined with --part",
