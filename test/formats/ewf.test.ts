@@ -250,6 +250,17 @@ describe("what was written down", () => {
     expect(notes).toEqual(["3 sectors could not be read when it was made; they are stored as zeros."]);
   });
 
+  test("a chunk that is stored as it is, and does not fit its checksum, is not shown; what is beside it is", () => {
+    const at = image.indexOf(disk.subarray(0, 64));
+    const layer = open({ "image.E01": changed(image, at + 5, [(image[at + 5] ?? 0) ^ 1]) });
+    const chunk = 8 * 512;
+    expect(imageErrorOf(() => readRange(layer, chunk - 1, 1))).toMatchObject({
+      code: "CORRUPT",
+      message: expect.stringContaining("has the checksum") as string,
+    });
+    expect(difference(readRange(layer, chunk, disk.length - chunk), disk.subarray(chunk))).toBeUndefined();
+  });
+
   test("digests and the checksums of chunks are compared by an audit", () => {
     const found = (content: Buffer) => {
       const kinds: string[] = [];

@@ -4,8 +4,8 @@ import { readBytes } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
 import { type Extent, packedKeys } from "../driver.js";
-import { behindEnd } from "../stored.js";
-import { tableError } from "../stored.js";
+import { behindEnd, storedExtent } from "../stored.js";
+import { adler32 } from "./adler.js";
 import { CHECKSUM_SIZE } from "./layout.js";
 import type { ChunkIndex, Place } from "./tables.js";
 
@@ -41,6 +41,26 @@ export function createMap(
     return { kind: "packed", length, block, skip };
   }
 
+  /** A chunk that is stored as it is, with its checksum behind it: nothing of it is shown that does not fit. */
+  function summed({ table: { source }, position }: Place, chunk: number, skip: number, length: number): Extent {
+    const content = Math.min(chunkSize, size - chunk * chunkSize);
+    const block = {
+      key: keys + String(chunk),
+      size: content,
+      source,
+      position,
+      unpack(target: Uint8Array) {
+        source.read(target, position);
+        const stored = readBytes(source, position + content, CHECKSUM_SIZE).readUInt32LE(0);
+        const computed = adler32(target);
+        if (stored === computed) return;
+        const message = `chunk ${chunk} at ${hex(position)} has the checksum ${hex(stored)}, its content has ${hex(computed)}`;
+        throw new ImageError("CORRUPT", message, { file: source.name, position });
+      },
+    };
+    return { kind: "packed", length, block, skip };
+  }
+
   return (offset, length) => {
     const chunk = Math.floor(offset / chunkSize);
     const skip = offset - chunk * chunkSize;
@@ -52,11 +72,8 @@ export function createMap(
     try {
       place = index.place(chunk);
     } catch (error) {
-      return {
-        kind: "damaged",
-        length: most,
-        error: error instanceof ImageError ? error : tableError({ name: "" } as never, "table", 0, error),
-      };
+      if (error instanceof ImageError) return { kind: "damaged", length: most, error };
+      throw error;
     }
     const { source } = place.table;
     if (place.position >= source.size) return { kind: "damaged", length: most, error: behindEnd(source, place.position, chunkSize) };
@@ -66,7 +83,9 @@ export function createMap(
       const message = `chunk ${chunk} at ${hex(place.position)} is not compressed, and there are ${place.room} bytes for ${whole}`;
       return { kind: "damaged", length: most, error: new ImageError("CORRUPT", message, { file: source.name, position: place.position }) };
     }
-    return { kind: "data", length: most, source, position: place.position + skip };
+    if (place.position + whole + CHECKSUM_SIZE <= source.size) return summed(place, chunk, skip, most);
+    // The end of the file cuts it: there is no checksum any more.
+    return storedExtent(source, place.position + skip, most);
   };
 }
 

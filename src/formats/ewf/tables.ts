@@ -2,6 +2,7 @@
 import { readBytes } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
+import { tableError } from "../stored.js";
 import { createTableCache } from "../tables.js";
 import { adler32 } from "./adler.js";
 import { COMPRESSED, ENTRY_SIZE, table as tableLayout } from "./layout.js";
@@ -37,9 +38,14 @@ export function createIndex(tables: readonly ChunkTable[]): ChunkIndex {
   }
   const bases = new Float64Array(tables.length);
   const load = createTableCache(TABLES_LIMIT, (index) => {
-    const { base, words } = readTable(tables[index] as ChunkTable);
-    bases[index] = base;
-    return words;
+    const table = tables[index] as ChunkTable;
+    try {
+      const { base, words } = readTable(table);
+      bases[index] = base;
+      return words;
+    } catch (error) {
+      throw tableError(table.source, "table", table.copies[0].start, error);
+    }
   });
 
   function tableOf(chunk: number): number {

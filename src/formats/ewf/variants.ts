@@ -26,6 +26,12 @@ export const ewfVariants: readonly Variant[] = [
     proof: proof("positions that use the bit for compression, behind 2 GiB"),
   },
   { name: "first table damaged", support: "read", proof: proof("the copy of a table is used where the first is damaged") },
+  {
+    name: "a chunk that does not fit its checksum",
+    support: "read",
+    proof: proof("a chunk that is stored as it is, and does not fit its checksum, is not shown; what is beside it is"),
+    remark: "Reading that chunk fails.",
+  },
   { name: "size of the disk not filled in", support: "read", proof: proof("a size that was never filled in is that of the chunks") },
   {
     name: "cut",
