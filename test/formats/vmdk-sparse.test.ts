@@ -45,7 +45,6 @@ describeDriver(sparseDriver, [
   built("grains of one sector", { grains: manyGrains(1, 60), grainSize: 1, tableEntries: 16 }),
   built("grains of 4 KiB, three tables out of order", { grains: [2, "absent", 0, 1, "absent", 3, 4], tableEntries: 3 }),
   built("grains of 64 KiB, the last one not filled", { grains: [1, 0], grainSize: 128, size: 65_536 + 512 * 5 }),
-  built("a grain size that is no power of two", { grains: [4, 2, 0, "absent", 1, 3], grainSize: 5, tableEntries: 4 }),
   built("tables of 7 entries, one of them missing", {
     grains: manyGrains(2, 100).map((grain, index) => (index >= 14 && index < 21 ? "absent" : grain)),
     grainSize: 1,

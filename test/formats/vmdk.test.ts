@@ -326,6 +326,37 @@ describe("descriptors", () => {
     reads(path, a);
   });
 
+  test.each([
+    ["disk%20one-flat.vmdk", "disk one-flat.vmdk"],
+    ["disk one-flat.vmdk", "disk%20one-flat.vmdk"],
+    ["gr%C3%B6%C3%9Fe.vmdk", "größe.vmdk"],
+    ["gr%F6%DFe.vmdk", "größe.vmdk"],
+    ["größe-flat.vmdk", "gro\u0308ße-flat.vmdk"],
+    ["C:\\\\Virtual%20Machines\\\\100%25 disk.bin", "100% disk.bin"],
+    ["C:\\Virtual Machines\\disk-flat.vmdk", "disk-flat.vmdk"],
+    ["\\\\server\\share\\disk-flat.vmdk", "disk-flat.vmdk"],
+    ["..\\vm\\DISK-flat.vmdk", "disk-flat.vmdk"],
+    ["a%2Fb-flat.vmdk", "a%2fb-flat.vmdk"],
+  ])("a file called %j is found beside, where it is called %j", (named, is) => {
+    const path = write({ "disk.vmdk": descriptor({ lines: [`RW 8 FLAT "${named}" 0`], keys: ['encoding="UTF-8"'] }), [is]: a });
+    reads(path, a);
+    // Another file is not taken for it, and no escape leads out of the folder.
+    expect(refusalOf(write({ "disk.vmdk": descriptor({ lines: [`RW 8 FLAT "${named}" 0`] }), "other.vmdk": a })).code).toBe("PART_MISSING");
+  });
+
+  test("escapes do not lead to another folder", () => {
+    const path = write({ "disk.vmdk": descriptor({ lines: ['RW 8 FLAT "..%2Fsecret.bin" 0'] }) });
+    writeFileSync(join(path, "../../secret.bin"), a);
+    expect(refusalOf(path).code).toBe("PART_MISSING");
+  });
+
+  test("two files that may both be meant are not told apart", () => {
+    const lines = ['RW 8 FLAT "disk%20one.bin" 0'];
+    const path = write({ "disk.vmdk": descriptor({ lines }), "disk one.bin": a, "DISK ONE.bin": a });
+    expect(refusalOf(path).code).toBe("PART_MISSING");
+    reads(write({ "disk.vmdk": descriptor({ lines }), "disk one.bin": a.toReversed(), "disk%20one.bin": a }), a);
+  });
+
   test("an encoding nobody knows is noted", () => {
     withDisk(disk(['RW 8 FLAT "a.bin" 0'], { keys: ['encoding="x-mac-klingon"'] }), {}, (layer) => {
       expect(layer.facts().notes.join()).toMatch(/klingon/);

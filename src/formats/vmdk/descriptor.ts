@@ -1,6 +1,6 @@
 // The descriptor of a VMDK: VMware, "Virtual Disk Format 5.0", section "The Descriptor File".
 import { ImageError } from "../../util/errors.js";
-import { quote } from "../../util/text.js";
+import { quote, withoutTrailingZeros } from "../../util/text.js";
 import { type ExtentLine, readExtentLine } from "./extent-line.js";
 import { isKnownEncoding, readingsOf } from "./text.js";
 
@@ -83,7 +83,7 @@ function textOf(content: Uint8Array, file: string): string {
   const bytes = Buffer.from(content.buffer, content.byteOffset, content.length);
   const end = bytes.indexOf(0);
   const after = end < 0 ? "" : bytes.toString("latin1", end).replace(/^\0+/, "");
-  if (after.replace(/\0+$/, "").length > LEFTOVER) {
+  if (withoutTrailingZeros(after).length > LEFTOVER) {
     throw new ImageError("CORRUPT", "the descriptor has zeros in the midst of its text", { file, position: end });
   }
   return bytes.toString("latin1", 0, end < 0 ? bytes.length : end);

@@ -61,6 +61,12 @@ export const vmdkVariants: readonly Variant[] = [
     proof: chain("VirtualBox' differencing image over a VMDK, though it says parentCID=ffffffff"),
   },
   { name: "descriptor encodings", support: "read", proof: frame("names in $encoding (QEMU takes the bytes as they are)") },
+  {
+    name: "names of Windows paths, with escapes of URLs, in another case",
+    support: "read",
+    proof: frame("a file called %j is found beside, where it is called %j"),
+    remark: "If there is only one file that may be meant.",
+  },
   { name: "names in another encoding than declared", support: "read", proof: descriptor("names of files in other encodings") },
   { name: "first lines, four spellings", support: "read", proof: frame("that begin with %j") },
   { name: "renamed files", support: "read", proof: frame("%s, renamed") },

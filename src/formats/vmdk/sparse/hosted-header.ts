@@ -77,6 +77,8 @@ type Geometry = Pick<ReturnType<typeof hostedHeader.decode>, "capacity" | "grain
 
 function checkGeometry(fail: Fail, { capacity, grainSize, numGTEsPerGT, compressed }: Geometry): void {
   if (grainSize === 0) throw fail("CORRUPT", 20, "the grain size is 0");
+  // "Virtual Disk Format 5.0", 4.2: a power of 2. Any other one comes from damage, and would shift all that follows.
+  if (!Number.isInteger(Math.log2(grainSize))) throw fail("CORRUPT", 20, `the grain size is ${grainSize} sectors, not a power of 2`);
   const most = compressed ? limits.packedGrainSectors : limits.grainSectors;
   if (grainSize > most) {
     throw fail("CORRUPT", 20, `the grain size is ${grainSize} sectors; ${most} are the limit${compressed ? " for compressed grains" : ""}`);
