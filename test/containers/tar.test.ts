@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, linkSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { tar } from "../../src/containers/tar/index.js";
@@ -7,7 +7,7 @@ import { fileSource, openFile } from "../../src/source/file.js";
 import { memorySource } from "../../src/source/memory.js";
 import { alone } from "../support/containers.js";
 import { noise } from "../support/content.js";
-import { tempDirectory } from "../support/temp.js";
+import { subdirectory, tempDirectory } from "../support/temp.js";
 import { type Aspect, contentOf, type Listing, listContainer, listFolder, makeTree, treeDifferences } from "../support/trees.js";
 
 const aspects: readonly Aspect[] = ["kind", "mode", "uid", "gid", "modified", "size", "target", "sha256"];
@@ -29,6 +29,8 @@ describe("archives made by GNU tar", () => {
     makeTree(tree, { deep: 30 });
     chmodSync(join(tree, "script.sh"), 0o4755);
     linkSync(join(tree, "odd.bin"), join(tree, "same as odd.bin"));
+    utimesSync(join(tree, "empty"), 0, -86_399.5);
+    utimesSync(join(tree, "one sector"), 0, 10_000_000_000);
     spawnSync("mkfifo", [join(tree, "fifo")]);
     writeFileSync(join(tree, "holes"), noise(1, 70_000));
     truncateSync(join(tree, "holes"), 5_000_000);
@@ -102,9 +104,19 @@ function member(name: string, size: number, { type = "0", big = false }: { type?
   return block;
 }
 
+/** With the checksum that it should have. */
+function withSum(block: Buffer): Buffer {
+  block.write("        ", 148);
+  const sum = block.reduce((all, byte) => all + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  return block;
+}
+
 const archiveOf = (...parts: readonly Buffer[]) => memorySource("a.tar", Buffer.concat([...parts, Buffer.alloc(1024)]));
 
 describe("archives from the specification", () => {
+  const directory = tempDirectory();
+
   test("sizes in base 256", () => {
     const container = tar.open(archiveOf(member("a", 700, { big: true }), noise(1, 1024), member("b", 5), noise(2, 512)), alone);
     expect([...container.list(container.root.id)].map(([name, { size }]) => [name, size])).toEqual([
@@ -117,10 +129,7 @@ describe("archives from the specification", () => {
   const linked = (name: string, target: string, size: number, type = "1"): Buffer => {
     const block = member(name, size, { type });
     block.write(target, 157);
-    block.write("        ", 148);
-    const sum = block.reduce((all, byte) => all + byte, 0);
-    block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-    return block;
+    return withSum(block);
   };
   const pax = (text: string): Buffer =>
     Buffer.concat([
@@ -206,6 +215,68 @@ describe("archives from the specification", () => {
     const cut = tar.open(archiveOf(member("a", 5), noise(1, 512), member("p", 2 ** 32, { type: "x" })), alone);
     expect([...cut.list(cut.root.id).keys()]).toEqual(["a"]);
     expect(cut.facts().notes.join()).toMatch(/extension of 4294967296 bytes .*not shown/);
+  });
+
+  test("times before 1970, and to the nanosecond", () => {
+    const times = ["1700000000.123456789", "1600000000.9999999999", "-1.25", "-86400", "1e3", "99999999999999999999"];
+    const parts = times.flatMap((time, index) => {
+      const record = `mtime=${time}\n`;
+      const length = record.length + 3;
+      return [pax(`${length} ${record}`), member(`f${index}`, 5), noise(1, 512)];
+    });
+    const container = tar.open(archiveOf(...parts), alone);
+    const found = [...container.list(container.root.id).values()].map(({ modified, nanoseconds }) => [modified, nanoseconds]);
+    expect(found).toEqual([
+      [1_700_000_000_123, 123_456_789],
+      [1_600_000_000_999, 999_999_999],
+      [-1250, 750_000_000],
+      [-86_400_000, 0],
+      // No such number: the header's own.
+      [1_000_000_000_000, undefined],
+      [8_640_000_000_000_000, 0],
+    ]);
+  });
+
+  test("a size below zero is no header", () => {
+    const block = member("a", 0);
+    block.fill(0xff, 124, 136);
+    expect(tar.probe(archiveOf(withSum(block)))).toBe(false);
+  });
+
+  test.each([3, 30, 50])("sparse members of star, of %i runs, as GNU tar unpacks them", (count) => {
+    const content = noise(1, count * 1024);
+    const runs = Array.from({ length: count }, (_, index) => [index * 5120 + 512, 1024] as const);
+    const octal = (number: number) => `${number.toString(8).padStart(11, "0")} `;
+    // The last one tells where the hole behind the data ends.
+    const entries = [...runs, [count * 5120 + 777, 0] as const].map(([offset, length]) => octal(offset) + octal(length));
+    const block = member("sparse", content.length, { type: "S" });
+    block.write(entries.slice(0, 4).join(""), 356, "latin1");
+    block[355] = entries.length > 4 ? 1 : 0;
+    block.write(octal(count * 5120 + 777), 452, "latin1");
+    block.write(octal(1e9) + octal(1e9), 476, "latin1");
+    block.write("tar\0", 508, "latin1");
+    const more = [4, 25, 46].flatMap((first) => {
+      const list = entries.slice(first, first + 21);
+      const extra = Buffer.alloc(512);
+      extra.write(list.join(""), "latin1");
+      extra[504] = entries.length > first + 21 ? 1 : 0;
+      return list.length > 0 ? [extra] : [];
+    });
+    const stored = Buffer.concat([content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
+    const archive = Buffer.concat([withSum(block), ...more, stored, member("next", 5), noise(2, 512), Buffer.alloc(1024)]);
+
+    const home = subdirectory(directory);
+    execFileSync("tar", ["-xf", "-", "-C", home], { input: archive });
+    const expected = Buffer.alloc(count * 5120 + 777);
+    runs.forEach(([offset, length], index) => content.copy(expected, offset, index * length, (index + 1) * length));
+    expect(readFileSync(join(home, "sparse")).equals(expected)).toBe(true);
+    const container = tar.open(memorySource("a.tar", archive), alone);
+    const found = container.list(container.root.id);
+    expect([...found].map(([name, { size }]) => [name, size])).toEqual([
+      ["sparse", expected.length],
+      ["next", 5],
+    ]);
+    expect(contentOf(container, found.get("sparse")?.id ?? 0).equals(expected)).toBe(true);
   });
 
   test("names that lead out lead nowhere", () => {

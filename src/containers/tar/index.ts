@@ -6,7 +6,7 @@ import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
 import type { Container, ContainerDriver, Content, Item, ItemKind } from "../container.js";
 import { pathTree } from "../path-tree.js";
-import { BLOCK, decodeHeader, types } from "./header.js";
+import { BLOCK, decodeHeader, types } from "../../formats/tar-header.js";
 import { type Member, readMembers } from "./members.js";
 import type { Run } from "./sparse.js";
 
@@ -62,7 +62,7 @@ function openTar(disk: Source): Container {
 
 function itemOf(member: Member, before: Item | undefined): TarItem {
   const kind = kindOf(member);
-  const { mode, uid, gid, modified, device, link } = member;
+  const { mode, uid, gid, modified, nanoseconds, device, link } = member;
   return {
     id: kind === "directory" && before?.kind === "directory" ? before.id : member.position / BLOCK + 2,
     kind,
@@ -70,6 +70,7 @@ function itemOf(member: Member, before: Item | undefined): TarItem {
     uid,
     gid,
     modified,
+    nanoseconds,
     size: kind === "file" ? (member.sparse?.size ?? member.size) : 0,
     target: kind === "symlink" ? link : undefined,
     member,

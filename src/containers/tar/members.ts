@@ -2,8 +2,8 @@ import { readBytes, type Source } from "../../source/source.js";
 import { createWindow } from "../../source/window.js";
 import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
-import { decodeText } from "../text.js";
-import { BLOCK, decodeHeader, decodePax, idOf, type TarHeader, timeOf, types } from "./header.js";
+import { decodeText } from "../../util/decode-text.js";
+import { BLOCK, decodeHeader, decodePax, idOf, paxTime, type TarHeader, types } from "../../formats/tar-header.js";
 import { oldSparse, paxSparse, type SparseMap } from "./sparse.js";
 
 /** One member of an archive. */
@@ -12,6 +12,8 @@ export interface Member extends TarHeader {
   readonly position: number;
   /** Of its data. */
   readonly data: number;
+  /** Of the second that it was modified in, where the archive tells. */
+  readonly nanoseconds?: number;
   /** Where it has holes. */
   readonly sparse?: SparseMap;
 }
@@ -134,7 +136,7 @@ function memberOf(
     size: Math.floor(number("size", header.size)),
     uid: idOf(number("uid", header.uid)),
     gid: idOf(number("gid", header.gid)),
-    modified: timeOf(number("mtime", header.modified / 1000)),
+    ...(paxTime(pax.get("mtime")) ?? { modified: header.modified }),
     position,
     data,
   };

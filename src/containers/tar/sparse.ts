@@ -1,6 +1,7 @@
-// Sparse members, as GNU tar stores them: the data of a file without its holes, and a list of where each run belongs.
+// Sparse members, as GNU tar and star store them: the data of a file without its holes, and a list of where each run belongs.
+// Reference: the GNU tar manual, "Sparse Formats", and its tar.h for the headers of both.
 import { readBytes, type Source } from "../../source/source.js";
-import { BLOCK, numberAt, type TarHeader } from "./header.js";
+import { BLOCK, numberAt, type TarHeader } from "../../formats/tar-header.js";
 
 /** A run of data: `length` bytes that belong at `offset` of the file. */
 export interface Run {
@@ -18,7 +19,15 @@ export interface SparseMap {
 
 const RUN_LIMIT = 4_000_000;
 
-/** Type S, old GNU: four runs in the header at 386, then blocks of 21 as long as a byte says so. `next` is the position behind the header. */
+/** Where a header of type S has four runs, whether a block of 21 more follows, and the size of the file. */
+const layouts = { gnu: { runs: 386, goesOn: 482, size: 483 }, star: { runs: 356, goesOn: 355, size: 452 } } as const;
+
+/** star marks its headers at their end, and has POSIX's magic. */
+function isStar(block: Buffer): boolean {
+  return block.toString("latin1", 257, 263) === "ustar\0" && block.toString("latin1", 508, 512) === "tar\0";
+}
+
+/** Type S: runs in the header, then in blocks as long as a byte of each says so. `next` is the position behind the header. */
 export function oldSparse(disk: Source, block: Buffer, next: number): (SparseMap & { readonly extraBlocks: number }) | undefined {
   const runs: Run[] = [];
   const take = (from: Buffer, count: number) => {
@@ -29,18 +38,20 @@ export function oldSparse(disk: Source, block: Buffer, next: number): (SparseMap
       runs.push({ offset, length });
     }
   };
-  take(block.subarray(386, 482), 4);
-  let goesOn = block[482] === 1;
+  const layout = isStar(block) ? layouts.star : layouts.gnu;
+  const more = (byte: number | undefined) => byte === 1 || byte === 0x31;
+  take(block.subarray(layout.runs, layout.runs + 96), 4);
+  let goesOn = more(block[layout.goesOn]);
   let extraBlocks = 0;
   for (; goesOn && runs.length < RUN_LIMIT; extraBlocks += 1) {
     const position = next + extraBlocks * BLOCK;
     if (position + BLOCK > disk.size) return undefined;
     const extra = readBytes(disk, position, BLOCK);
     take(extra, 21);
-    goesOn = extra[504] === 1;
+    goesOn = more(extra[504]);
   }
-  const size = numberAt(block, 483, 12);
-  return Number.isSafeInteger(size) ? { size, runs, skip: 0, extraBlocks } : undefined;
+  const size = numberAt(block, layout.size, 12);
+  return Number.isSafeInteger(size) && size >= 0 ? { size, runs, skip: 0, extraBlocks } : undefined;
 }
 
 /** pax: versions 0.0 and 0.1 list the runs in the records, 1.0 at the beginning of the member's data. Undefined for a member that is not sparse. */

@@ -1,7 +1,8 @@
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
+import { BLOCK, decodeHeader, decodePax, types } from "../tar-header.js";
 import { windowOf } from "../window.js";
-import { BLOCK, fields, limits, memberTypes, tarHeader } from "./layout.js";
+import { limits } from "./layout.js";
 
 /** A file in the archive. */
 export interface Member {
@@ -13,8 +14,7 @@ export interface Member {
 
 /** Whether a tar header stands at the start of `head`, and for which name. */
 export function nameOfFirst(head: Uint8Array): string | undefined {
-  if (head.length < BLOCK || !hasRightChecksum(head)) return undefined;
-  return tarHeader.decode(head).name;
+  return head.length < BLOCK ? undefined : decodeHeader(Buffer.from(head.buffer, head.byteOffset, BLOCK))?.name;
 }
 
 /**
@@ -28,21 +28,22 @@ export function* membersOf(source: Source): Generator<Member> {
     const block = read(at, BLOCK);
     // Zeros end the archive.
     if (block[0] === 0 && block.every((byte) => byte === 0)) return;
-    const header = readHeader(source, block, at);
+    const header = decodeHeader(block);
+    if (!header) throw corrupt(source, at, "there is no header of a member of the archive");
     const position = at + BLOCK;
     const size = next.size ?? header.size;
     at = position + Math.ceil(size / BLOCK) * BLOCK;
     if (!Number.isSafeInteger(at)) throw corrupt(source, position - BLOCK, `a member of ${size} bytes`);
     switch (header.type) {
-      case memberTypes.longName:
-        next = { ...next, name: textOf(source, position, size).replace(/\0.*$/s, "") };
+      case types.longName:
+        next = { ...next, name: extension(source, position, size).toString("utf8").replace(/\0.*$/s, "") };
         break;
-      case memberTypes.pax:
-        next = { ...next, ...paxFields(textOf(source, position, size)) };
+      case types.paxNext:
+        next = { ...next, ...paxFields(extension(source, position, size)) };
         break;
-      case memberTypes.file:
-      case memberTypes.oldFile:
-      case memberTypes.contiguous:
+      case types.file:
+      case types.oldFile:
+      case types.contiguous:
         yield { name: next.name ?? header.name, position, size };
         next = {};
         break;
@@ -52,49 +53,18 @@ export function* membersOf(source: Source): Generator<Member> {
   }
 }
 
-function readHeader(source: Source, block: Buffer, at: number): { readonly name: string; readonly type: number; readonly size: number } {
-  const size = sizeOf(block);
-  if (size === undefined || !hasRightChecksum(block)) throw corrupt(source, at, "there is no header of a member of the archive");
-  const { name, type, magic, prefix } = tarHeader.decode(block);
-  // GNU's older headers, with "ustar  ", have other things there.
-  return { name: magic === "ustar" && prefix !== "" ? `${prefix}/${name}` : name, type, size };
-}
-
 function corrupt(source: Source, position: number, message: string): ImageError {
   return new ImageError("CORRUPT", message, { file: source.name, position });
 }
 
-/** Bytes of a member; undefined if the field holds no number. */
-function sizeOf(block: Buffer): number | undefined {
-  const [at, length] = fields.size;
-  if ((block[at]! & 0x80) === 0) return octal(block.subarray(at, at + length));
-  // Base 256, the most significant byte first; 2^53 needs seven bytes.
-  if (block[at] !== 0x80 || block.subarray(at + 1, at + length - 7).some((byte) => byte !== 0)) return undefined;
-  return Number(block.readBigUInt64BE(at + length - 8) & 0xffffffffffffffn);
-}
-
-function octal(field: Buffer): number | undefined {
-  const digits = /^ *([0-7]+)[ \0]*$/.exec(field.toString("latin1"))?.[1];
-  return digits === undefined ? undefined : Number.parseInt(digits, 8);
-}
-
-/** The sum of all bytes, those of the checksum itself counted as blanks. */
-function hasRightChecksum(block: Uint8Array): boolean {
-  const [at, length] = fields.checksum;
-  const stored = octal(Buffer.from(block.subarray(at, at + length)));
-  let sum = 32 * length;
-  for (let index = 0; index < BLOCK; index += 1) if (index < at || index >= at + length) sum += block[index]!;
-  return stored === sum;
-}
-
-function textOf(source: Source, position: number, size: number): string {
+function extension(source: Source, position: number, size: number): Buffer {
   if (size > limits.name) throw corrupt(source, position, `a name of ${size} bytes; ${limits.name} are the limit`);
-  return readBytes(source, position, size).toString("utf8");
+  return readBytes(source, position, size);
 }
 
-/** The records `LENGTH KEY=VALUE\n` that matter here. */
-function paxFields(text: string): { readonly name?: string; readonly size?: number } {
-  const name = /^\d+ path=(.*)$/m.exec(text)?.[1];
-  const size = /^\d+ size=(\d+)$/m.exec(text)?.[1];
-  return { ...(name !== undefined && { name }), ...(size !== undefined && { size: Number(size) }) };
+function paxFields(content: Buffer): { readonly name?: string; readonly size?: number } {
+  const records = decodePax(content);
+  const name = records.get("path");
+  const size = records.get("size");
+  return { ...(name !== undefined && { name }), ...(size !== undefined && /^\d+$/.test(size) && { size: Number(size) }) };
 }

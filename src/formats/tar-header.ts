@@ -1,5 +1,5 @@
 // tar headers: POSIX ustar and pax (POSIX.1-2001), GNU and old V7. Reference: the GNU tar manual, "Basic Tar Format" and "Sparse Formats".
-import { decodeText } from "../text.js";
+import { decodeText } from "../util/decode-text.js";
 
 export const BLOCK = 512;
 
@@ -36,7 +36,7 @@ export interface TarHeader {
   readonly gid: number;
   /** Bytes stored behind the header. */
   readonly size: number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; below 0 before. */
   readonly modified: number;
   readonly type: string;
   readonly link: string;
@@ -45,9 +45,9 @@ export interface TarHeader {
 
 /** The header in `block`, which has 512 bytes; undefined if its checksum is wrong, or its size one that no file has. */
 export function decodeHeader(block: Buffer): TarHeader | undefined {
-  if (!hasChecksum(block)) return undefined;
+  if (!hasChecksum(block) || !isNumber(block, 124, 12)) return undefined;
   const size = numberAt(block, 124, 12);
-  if (!Number.isSafeInteger(size)) return undefined;
+  if (!Number.isSafeInteger(size) || size < 0) return undefined;
   const ustar = block.toString("latin1", 257, 262) === "ustar";
   // GNU writes blanks behind the magic and keeps other things where the prefix would be.
   const prefix = ustar && block[262] === 0 ? textAt(block, 345, 155) : "";
@@ -58,7 +58,7 @@ export function decodeHeader(block: Buffer): TarHeader | undefined {
     uid: idOf(numberAt(block, 108, 8)),
     gid: idOf(numberAt(block, 116, 8)),
     size,
-    modified: timeOf(numberAt(block, 136, 12)),
+    modified: within(numberAt(block, 136, 12) * 1000),
     type: String.fromCharCode(block[156] ?? 0),
     link: textAt(block, 157, 100),
     device: ustar ? { major: numberAt(block, 329, 8), minor: numberAt(block, 337, 8) } : { major: 0, minor: 0 },
@@ -70,15 +70,24 @@ const NOBODY = 65_534;
 
 /** An owner's number, as far as it can be one: 32 bits. */
 export function idOf(number: number): number {
-  return Number.isInteger(number) && number < 2 ** 32 ? number : NOBODY;
+  return Number.isInteger(number) && number >= 0 && number < 2 ** 32 ? number : NOBODY;
 }
 
-/** The end of time as JavaScript, and so everything here, has it; milliseconds. */
-const LAST = 8_640_000_000_000_000;
+/** How far from 1970 times reach as JavaScript, and so everything here, has them; milliseconds. */
+const FARTHEST = 8_640_000_000_000_000;
 
-/** Seconds since 1970, as milliseconds. */
-export function timeOf(seconds: number): number {
-  return Math.min(LAST, seconds * 1000);
+function within(milliseconds: number): number {
+  return Math.max(-FARTHEST, Math.min(FARTHEST, milliseconds));
+}
+
+/** `SECONDS.FRACTION` of a pax record, with as many digits as anyone wants; undefined for what is none. `nanoseconds` are those of the second. */
+export function paxTime(text: string | undefined): { readonly modified: number; readonly nanoseconds: number } | undefined {
+  const [, sign, whole = "", fraction = ""] = /^(-?)(\d+)(?:\.(\d*))?$/.exec(text ?? "") ?? [];
+  if (sign === undefined) return undefined;
+  const part = Number(fraction.slice(0, 9).padEnd(9, "0"));
+  const [seconds, nanoseconds] =
+    sign === "" ? [Number(whole), part] : part === 0 ? [-Number(whole), 0] : [-1 - Number(whole), 1_000_000_000 - part];
+  return { modified: within(seconds * 1000 + Math.floor(nanoseconds / 1_000_000)), nanoseconds };
 }
 
 /** The sum of all bytes, its own 8 taken as blanks; some old programs summed signed bytes. */
@@ -100,14 +109,15 @@ function textAt(block: Buffer, at: number, size: number): string {
   return decodeText(end < 0 ? field : field.subarray(0, end));
 }
 
-/** Octal digits, or, with the first bit set, a big-endian number in base 256 (GNU, for members over 8 GiB). */
+/** Octal digits, or, with the first bit set, a big-endian number in base 256 (GNU): of members over 8 GiB, and times before 1970. */
 export function numberAt(block: Buffer, at: number, size: number): number {
   const first = block[at] ?? 0;
   if (first & 0x80) {
-    if (first === 0xff) return 0;
-    let value = first & 0x7f;
-    for (let index = 1; index < size; index += 1) value = value * 256 + (block[at + index] ?? 0);
-    return value;
+    // Two's complement, whose sign is the bit below: −1 − the number with all bits turned.
+    const turned = (first & 0x40) === 0 ? 0 : 0xff;
+    let value = (first ^ turned) & 0x3f;
+    for (let index = 1; index < size; index += 1) value = value * 256 + ((block[at + index] ?? 0) ^ turned);
+    return turned === 0 ? value : -1 - value;
   }
   let value = 0;
   let next = at;
@@ -118,6 +128,11 @@ export function numberAt(block: Buffer, at: number, size: number): number {
     next += 1;
   }
   return value;
+}
+
+/** Whether a field holds a number: octal digits between blanks and zeros, none at all, or base 256. */
+function isNumber(block: Buffer, at: number, size: number): boolean {
+  return ((block[at] ?? 0) & 0x80) !== 0 || /^[ \0]*[0-7]*(?:[ \0]|$)/.test(block.toString("latin1", at, at + size));
 }
 
 /** pax records: `LENGTH KEY=VALUE\n`. What cannot be read ends them. */
