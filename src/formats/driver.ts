@@ -144,6 +144,8 @@ export interface FileEnds {
   readonly tail: Uint8Array;
   /** Of the whole file, in bytes. */
   readonly size: number;
+  /** Reads more of the file, for what the ends alone cannot tell; throws like the file's source. Absent where there are only the ends. */
+  readonly readAt?: (position: number, length: number) => Uint8Array;
 }
 
 /** One row of the support matrix: a variant of a format, and the test that proves what is said of it. */

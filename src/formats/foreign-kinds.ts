@@ -41,7 +41,13 @@ export const damaged: readonly Foreign[] = [
     ],
   },
   { what: "a Bochs image", marks: [[0, "Bochs Virtual HD Image"]] },
-  { what: "an Apple disk image (DMG)", marks: [[-512, "koly"]] },
+  {
+    what: "an Apple disk image (DMG)",
+    marks: [
+      [-512, "koly"],
+      [0, "koly\0\0\0\x04"],
+    ],
+  },
   { what: "an Android sparse image", marks: [[0, "\x3a\xff\x26\xed"]] },
   { what: "a file compressed with gzip", marks: [[0, "\x1f\x8b\x08"]] },
   { what: "a file compressed with xz", marks: [[0, "\xfd7zXZ\0"]] },

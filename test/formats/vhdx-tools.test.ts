@@ -164,6 +164,34 @@ describe.skipIf(!requireProgram("7z"))("VHDX and 7-Zip", () => {
   });
 });
 
+describe("the index of a VHD Set", () => {
+  const first = "disk_0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0.avhdx";
+  const second = "Disk_11111111-2222-3333-4444-555555555555.avhdx";
+
+  test.each([
+    ["its one disk is named", { [first]: baseShape, "other_0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0.avhdx": baseShape }, `Open "${first}"`],
+    ["of several the first, and how to tell the latest", { [second]: childShape, [first]: baseShape }, `2 .avhdx files`],
+    ["none is here", {}, "Open the .avhdx file beside it"],
+  ])("%s", (_, others, hint) => {
+    const path = write({ "disk.vhds": baseShape, ...others });
+    expect(refusalOf(path)).toMatchObject({
+      message: "it is the index of a VHD Set, which holds no disk itself",
+      hint: expect.stringContaining(hint) as string,
+    });
+  });
+
+  test("whatever is in it, it is no raw disk", () => {
+    const path = join(subdirectory(directory), "disk.vhds");
+    writeFileSync(path, noise(1, 70_000));
+    expect(refusalOf(path).message).toContain("index of a VHD Set (.vhds)");
+    expect(flatOf(path, { format: "raw" }).length).toBe(70_000);
+  });
+
+  test("the disk that it is about is read", () => {
+    expect(difference(flatOf(write({ [first]: baseShape, "disk.vhds": baseShape })), expectedVhdx(baseShape))).toBeUndefined();
+  });
+});
+
 describe("chains of files", () => {
   test("a parent in another folder, named with backslashes", () => {
     const child = childOf(baseShape, "..\\bases\\base.vhdx", { blocks: [third], size: 4 * MIB, seed: 8 });

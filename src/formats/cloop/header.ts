@@ -18,13 +18,14 @@ export interface CloopHeader {
 /** Whether a header stands in the first or the last 136 bytes. */
 export function isCloop(head: Uint8Array, tail: Uint8Array): boolean {
   return [head.subarray(0, header.size), tail.subarray(-header.size)].some(
-    (content) => content.length === header.size && versionOf(Buffer.from(content.subarray(0, 15)).toString("latin1")) !== undefined,
+    (content) => content.length === header.size && isSignature(Buffer.from(content.subarray(0, 24)).toString("latin1")),
   );
 }
 
-function versionOf(script: string): string | undefined {
-  const version = SIGNATURE.exec(script)?.[1];
-  return version !== undefined && version in versions ? version : undefined;
+/** A version that is known, or says of itself what it is. */
+function isSignature(script: string): boolean {
+  const [signature = "", version = ""] = SIGNATURE.exec(script) ?? [];
+  return version in versions || (version !== "" && script.startsWith(" Format", signature.length));
 }
 
 /** Reads the header; throws for everything that makes the whole image unreadable. */

@@ -1,6 +1,6 @@
 import { readBytes, readStruct, type Source } from "../../source/source.js";
 import { type ErrorCode, ImageError } from "../../util/errors.js";
-import { hex, quote } from "../../util/text.js";
+import { hex, quote, withoutTrailingZeros } from "../../util/text.js";
 import {
   autoclear,
   COMPRESSION_TYPE_POSITION,
@@ -254,6 +254,6 @@ function readBackingName(source: Source, offset: number, length: number, cluster
 
 /** Strings in extensions are not NUL-terminated; some writers pad them all the same. */
 function textOf(data: Buffer | undefined): string | undefined {
-  const text = data?.toString("utf8").replace(/\0+$/, "");
+  const text = data && withoutTrailingZeros(data.toString("utf8"));
   return text ? text : undefined;
 }

@@ -36,5 +36,11 @@ export const vdiVariants: readonly Variant[] = [
     support: "read",
     proof: "formats/vdi.test.ts: a last block that is short in the file is data up to there",
   },
+  {
+    name: "encrypted by VirtualBox, told by a .vbox beside it",
+    support: "refused",
+    proof: "disk/vbox.test.ts: is refused by name, for the configuration beside it knows its UUID",
+    remark: "The image itself does not tell: without its machine's .vbox beside it, in --search or in --allow, the disk shown is noise.",
+  },
   { name: "version 2 and later", support: "refused", proof: "formats/vdi.test.ts: refused: %s" },
 ];

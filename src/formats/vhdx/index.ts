@@ -1,6 +1,6 @@
 import type { Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
-import { hex } from "../../util/text.js";
+import { hex, quote } from "../../util/text.js";
 import type { FormatDriver, Layer, LayerFacts, Opener } from "../driver.js";
 import { auditVhdx } from "./audit.js";
 import { readHeader, type VhdxHeader } from "./header.js";
@@ -20,7 +20,7 @@ export const vhdx: FormatDriver = {
   probe: ({ head }) => Buffer.from(head.buffer, head.byteOffset, head.length).toString("latin1", 0, 8) === FILE_SIGNATURE,
   identities: (source) => [{ kind: "DataWriteGuid", value: readHeader(source).dataWriteGuid }],
   open(source, opener, { snapshot }) {
-    refuse(source, snapshot);
+    refuse(source, snapshot, opener);
     const header = readHeader(source);
     // Before anything else but the headers: all that follows may be as the log leaves it.
     const replay = header.log.dirty ? readLog(source, header) : undefined;
@@ -54,13 +54,35 @@ export const vhdx: FormatDriver = {
   },
 };
 
-function refuse(source: Source, snapshot: string | undefined): void {
+function refuse(source: Source, snapshot: string | undefined, opener: Opener): void {
   if (snapshot !== undefined) throw new ImageError("UNSUPPORTED", "a VHDX image has no snapshots", { file: source.name });
   if (/\.vhds$/i.test(source.name)) {
     throw new ImageError("UNSUPPORTED", "it is the index of a VHD Set, which holds no disk itself", {
       file: source.name,
-      hint: "Open the .avhdx file beside it instead.",
+      hint: hintOfSet(source, opener),
     });
+  }
+}
+
+/** Hyper-V calls the disks of `disk.vhds` `disk_GUID.avhdx`: one, and one more for each checkpoint. */
+function hintOfSet(source: Source, opener: Opener): string {
+  const stem = /([^/]*)\.vhds$/i.exec(source.name)?.[1]?.toLowerCase() ?? "";
+  const own = namesBeside(opener).filter((name) => {
+    const [, base, guid] = /^(.*)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.avhdx$/i.exec(name) ?? [];
+    return guid !== undefined && base?.toLowerCase() === stem;
+  });
+  const [first] = own.toSorted();
+  if (first === undefined) return "Open the .avhdx file beside it instead.";
+  if (own.length === 1) return `Open ${quote(first)} beside it instead.`;
+  return `Open one of its ${own.length} .avhdx files beside it instead: the one that is not the parent of another has the latest state. The first is ${quote(first)}.`;
+}
+
+function namesBeside(opener: Opener): readonly string[] {
+  try {
+    return opener.names?.(".") ?? [];
+  } catch (error) {
+    if (error instanceof ImageError) return [];
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Source } from "../../source/source.js";
 import { type ErrorCode, ImageError } from "../../util/errors.js";
 import { mixedGuid } from "../../util/guid.js";
-import { quote } from "../../util/text.js";
+import { quote, withoutTrailingZeros } from "../../util/text.js";
 import { locatorEntry, locatorHeader, VHDX_LOCATOR } from "./layout.js";
 
 export interface ParentLocator {
@@ -56,5 +56,5 @@ export function readLocator(source: Source, position: number, item: Buffer): Par
 
 /** Strings have no NUL at their end; some writers put one there all the same. */
 function textOf(item: Buffer, offset: number, length: number): string {
-  return item.toString("utf16le", offset, offset + length).replace(/\0+$/, "");
+  return withoutTrailingZeros(item.toString("utf16le", offset, offset + length));
 }

@@ -66,7 +66,7 @@ export const vhdxVariants: readonly Variant[] = [
   {
     name: "index of a VHD Set (.vhds)",
     support: "refused",
-    proof: "formats/vhdx-damage.test.ts: the index of a VHD Set is refused by name, its .avhdx is not",
+    proof: "formats/vhdx-tools.test.ts: whatever is in it, it is no raw disk",
     remark: "Its disks, the .avhdx files, are read.",
   },
 ];

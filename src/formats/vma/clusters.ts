@@ -1,5 +1,6 @@
 import { readBytes, type Source } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
+import { quote } from "../../util/text.js";
 import { checksum, type VmaDevice, type VmaHeader } from "./header.js";
 import {
   BLOCK,
@@ -45,10 +46,14 @@ export function readClusters(source: Source, { uuid, headerSize }: VmaHeader, { 
   const count = Math.ceil(size / CLUSTER);
   // A whole archive lists each cluster in 8 bytes at least.
   if (count * 8 > Math.max(source.size, limits.index)) {
-    throw new ImageError("TRUNCATED", `a file of ${source.size} bytes cannot hold even the list of the ${count} clusters of "${name}"`, {
-      file: source.name,
-      position: 0,
-    });
+    throw new ImageError(
+      "TRUNCATED",
+      `a file of ${source.size} bytes cannot hold even the list of the ${count} clusters of ${quote(name)}`,
+      {
+        file: source.name,
+        position: 0,
+      },
+    );
   }
   const places = new Float64Array(count);
   const problems: ImageError[] = [];

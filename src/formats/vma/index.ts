@@ -5,7 +5,7 @@ import type { FormatDriver } from "../driver.js";
 import { auditVma } from "./audit.js";
 import { type Clusters, readClusters } from "./clusters.js";
 import { readHeader, type VmaDevice } from "./header.js";
-import { header, MAGIC, STATE_DEVICE, VERSION } from "./layout.js";
+import { MAGIC, STATE_DEVICE, VERSION } from "./layout.js";
 import { createMap } from "./map.js";
 import { vmaVariants } from "./variants.js";
 
@@ -14,9 +14,9 @@ export const vma: FormatDriver = {
   variants: vmaVariants,
   extensions: [".vma"],
   probe({ head }) {
-    if (head.length < header.size) return false;
-    const view = new DataView(head.buffer, head.byteOffset, head.length);
-    return Buffer.from(head.subarray(0, 4)).toString("latin1") === `${MAGIC}\0` && view.getUint32(4) === VERSION;
+    // Of any version, and however little of it is there: a later one, or a cut one, is no raw disk.
+    const start = Buffer.from(head.subarray(0, 8)).toString("latin1");
+    return start.length === 8 && start.startsWith(`${MAGIC}\0\0\0\0`) && start.charCodeAt(7) > 0;
   },
   open(source, _opener, { snapshot, disk }) {
     if (snapshot !== undefined) throw new ImageError("UNSUPPORTED", "a VMA archive has no snapshots", { file: source.name });
