@@ -15,7 +15,7 @@ export interface BlockCache {
   read(block: PackedBlock, target: Uint8Array, skip: number): void;
 }
 
-/** A cache of at most `limit` bytes. Blocks larger than that are decoded anew for every read. */
+/** A cache of at most `limit` bytes, or of one block if that is larger: what is beside the bytes that were read is read next. 0: none. */
 export function createBlockCache(limit: number, counter?: DecodeCounter): BlockCache {
   // Buffers of dropped blocks are used again: blocks of one image are of one size, and a fresh buffer per block would keep the collector busy.
   const spare: Uint8Array[] = [];
@@ -27,9 +27,20 @@ export function createBlockCache(limit: number, counter?: DecodeCounter): BlockC
     },
   });
 
+  /** The last block that was larger than the limit; its buffer alone, if that holds nothing that is to be kept. */
+  let large: { readonly key: string | undefined; readonly content: Uint8Array } | undefined;
+
+  /** A buffer for `size` bytes, whose old content is not known any more. */
+  function bufferOf(size: number): Uint8Array {
+    const recycled = size > limit ? large?.content : spare.pop();
+    const content = recycled?.length === size ? recycled : Buffer.allocUnsafeSlow(size);
+    if (size > limit) large = { key: undefined, content };
+    return content;
+  }
+
   return {
     read(block, target, skip) {
-      const known = decoded.get(block.key);
+      const known = block.key === large?.key ? large.content : decoded.get(block.key);
       if (known) {
         counter?.hit();
         target.set(known.subarray(skip, skip + target.length));
@@ -41,12 +52,12 @@ export function createBlockCache(limit: number, counter?: DecodeCounter): BlockC
         counter?.decoded(block.size);
         return;
       }
-      const recycled = spare.pop();
-      const content = recycled?.length === block.size ? recycled : Buffer.allocUnsafeSlow(block.size);
+      const content = bufferOf(block.size);
       block.unpack(content);
       counter?.decoded(block.size);
       target.set(content.subarray(skip, skip + target.length));
       if (content.length <= limit) decoded.set(block.key, content);
+      else if (limit > 0) large = { key: block.key, content };
     },
   };
 }

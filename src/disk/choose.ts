@@ -2,6 +2,7 @@ import type { FileEnds, FormatDriver } from "../formats/driver.js";
 import { type ForeignKind, foreignKind, looksLikeDisk } from "../formats/foreign.js";
 import { raw } from "../formats/raw/index.js";
 import { detect, driverNamed, drivers } from "../formats/registry.js";
+import { packedDrivers } from "../source/packed/registry.js";
 import { readBytes, type Source } from "../source/source.js";
 import { ImageError } from "../util/errors.js";
 
@@ -15,6 +16,7 @@ export function readEnds(source: Source): FileEnds {
     head: readBytes(source, 0, Math.min(source.size, HEAD_SIZE)),
     tail: readBytes(source, source.size - tail, tail),
     size: source.size,
+    readAt: (position, length) => readBytes(source, position, length),
   };
 }
 
@@ -54,11 +56,17 @@ const flatExtent = /-(?:flat|f\d{3,}|pt|rdmp?)\.vmdk$/i;
 function misnamed(name: string, { head }: FileEnds): ForeignKind | undefined {
   if (/-ctk\.vmdk$/i.test(name))
     return { message: "it is the change tracking of a VMDK (-ctk.vmdk), and no disk", hint: "Name the .vmdk without -ctk." };
+  if (/\.vhds$/i.test(name))
+    return { message: "it is the index of a VHD Set (.vhds), and no disk", hint: "Open the .avhdx file beside it instead." };
+  if (looksLikeDisk(head)) return undefined;
+  const packed = packedDrivers.find(({ extensions }) => endsWithOne(name, extensions));
+  const damaged = "It may be damaged, or not be copied completely.";
+  if (packed) return { message: `it is called like a file that is compressed with ${packed.name}, and is none`, hint: damaged };
   // Raw sectors of CDs have no signature of their own.
   const format = drivers.find((driver) => driver !== raw && driver.name !== "cd-raw" && endsWithOne(name, driver.extensions));
-  if (!format || endsWithOne(name, raw.extensions) || flatExtent.test(name) || looksLikeDisk(head)) return undefined;
+  if (!format || endsWithOne(name, raw.extensions) || flatExtent.test(name)) return undefined;
   const message = `it is called like a ${format.name} image, and has neither the signature of one nor anything that a raw disk begins with`;
-  return { message, hint: "It may be damaged, or not be copied completely." };
+  return { message, hint: damaged };
 }
 
 function endsWithOne(name: string, extensions: readonly string[]): boolean {

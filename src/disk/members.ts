@@ -9,6 +9,8 @@ import { chooseDriver, readEnds } from "./choose.js";
 import type { Finding } from "./parents.js";
 import { missingLayer, oneOf } from "./parents.js";
 import { innerName, type Unpacked, type Unpacker } from "./unpack.js";
+import { CONFIGURATIONS_LIMIT, isConfiguration, refuseEncrypted } from "./vbox.js";
+import { textOf } from "./vbox-files.js";
 
 /** The files among which an image lies that is itself stored in a container. Paths are names joined by `/`. */
 export interface Members {
@@ -69,10 +71,22 @@ export function openMember(members: Members, path: string, unpacker: Unpacker, k
         if (ancestors.length === 0) unpacked = inner;
       }
       const driver = chooseDriver(source, readEnds(source), { format, name: innerName(own), regular: true, ...options });
+      if (driver.identities) refuseEncrypted(own, driver.identities(source), configurationsBeside(own));
       return driver.open(source, openerOf(own, [...ancestors, own]), { passwords: options.passwords, keys: unpacker.keys });
     } catch (error) {
       source.close();
       throw error;
+    }
+  }
+
+  /** The configurations of VirtualBox machines in the image's directory. */
+  function* configurationsBeside(own: string) {
+    const found = Array.from(firstOf(members.beside(own), SCAN_LIMIT)).filter(isConfiguration);
+    for (const path of found.slice(0, CONFIGURATIONS_LIMIT)) {
+      const source = members.open(path);
+      const text = source && textOf(source);
+      source?.close();
+      if (text !== undefined) yield { name: posix.basename(path), text };
     }
   }
 

@@ -1,55 +1,27 @@
-import { readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import type { FileEnds, Identity, Layer, Opener, OpenOptions, ParentWish } from "../formats/driver.js";
+import type { FileEnds, Layer, Opener, ParentWish } from "../formats/driver.js";
 import { raw } from "../formats/raw/index.js";
-import { describingNames, detect, driverNamed, wholeNames } from "../formats/registry.js";
+import { describingNames, detect, wholeNames } from "../formats/registry.js";
 import { concatSource } from "../source/concat.js";
-import { fileSource, type OpenedFile, openFile } from "../source/file.js";
+import { type OpenedFile, openFile } from "../source/file.js";
 import { sliceSource } from "../source/slice.js";
 import type { Source } from "../source/source.js";
 import { swabSource } from "../source/swab.js";
-import { type ErrorCode, ImageError, reasonOf, systemCode, UserError } from "../util/errors.js";
+import { type ErrorCode, ImageError, UserError } from "../util/errors.js";
 import { quote } from "../util/text.js";
+import { bundled, isFile } from "./bundle.js";
 import { chooseDriver, readEnds } from "./choose.js";
 import { createFiles, type DiskFile, type Opening } from "./files.js";
 import { createIndexStore } from "./index-store.js";
+import { filesIn, findPart } from "./named-parts.js";
+import type { OpenDiskOptions, OpenHooks } from "./options.js";
 import { type Finding, findParent, missingLayer, oneOf } from "./parents.js";
-import { type Candidate, candidatesFor, foldersOf } from "./places.js";
+import { identitiesOf, peek } from "./peek.js";
+import { type Candidate, foldersOf } from "./places.js";
 import { otherParts } from "./split.js";
-import { createUnpacker, innerName, type Progress, type Unpacked, type Unpacker } from "./unpack.js";
-
-export interface OpenDiskOptions extends OpenOptions {
-  /** Do not look at the bytes, open as this format. */
-  readonly format?: string | undefined;
-  /** Folders beside the image's own whose files the image may name. */
-  readonly allow?: readonly string[] | undefined;
-  /** Files to take as parents, whatever the images name: the first for the image itself, the next for that one, and so on. */
-  readonly parents?: readonly string[] | undefined;
-  /** More folders in which parents are looked for; their files may be named, too. */
-  readonly search?: readonly string[] | undefined;
-  /** Go on without parents and parts that cannot be had: reading what they hold fails. */
-  readonly degraded?: boolean | undefined;
-  /** The files that follow the image's own, for one that was split. Without them, parts are found by their numbers. */
-  readonly parts?: readonly string[] | undefined;
-  /** The image is only a part of its file. Bytes; without a size, all that follows. */
-  readonly window?: { readonly offset: number; readonly size?: number | undefined } | undefined;
-  /** The bytes of each pair are the wrong way round: they are swapped before anything is looked at. */
-  readonly swab?: boolean | undefined;
-  /** Bytes of a sector, for the partition table; without it, what the image says. */
-  readonly sectorSize?: number | undefined;
-  /** Where what was found out about compressed files is kept for later; nowhere, without. */
-  readonly cacheFolder?: string | undefined;
-  /** Files that another thread has opened already: used as they are, and left open. */
-  readonly opened?: readonly OpenedFile[] | undefined;
-}
-
-/** What only this thread is asked: cannot be handed to another. */
-export interface OpenHooks {
-  /** Told while a compressed file is read through. */
-  readonly progress?: Progress | undefined;
-  /** Whether what is no disk holds files that can be shown: then it opens as raw. */
-  readonly holdsFiles?: ((source: Source) => boolean) | undefined;
-}
+import { createUnpacker, innerName, type Unpacked, type Unpacker } from "./unpack.js";
+import { refuseEncrypted } from "./vbox.js";
+import { createConfigurations } from "./vbox-files.js";
 
 export interface OpenedDisk {
   readonly layer: Layer;
@@ -72,13 +44,6 @@ export interface OpenedDisk {
 
 /** QEMU's own chains end at 200; nobody makes one of more than a few dozen. */
 const DEPTH_LIMIT = 64;
-/** What tells of the disk in a directory that is one image, best first: that of Parallels, and of Apple, which has a copy. */
-const bundleIndexes: readonly { readonly name: string; readonly beside?: string }[] = [
-  { name: "DiskDescriptor.xml" },
-  { name: "Info.plist", beside: "bands" },
-  { name: "Info.bckup", beside: "bands" },
-];
-
 /** Opens the image at `path` and everything it is a difference to. Throws an `ImageError` that says what cannot be opened and why. */
 export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: OpenHooks = {}): OpenedDisk {
   const image = options.opened?.[0]?.path ?? bundled(path);
@@ -89,6 +54,7 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
     degraded: options.degraded ?? false,
     progress: hooks.progress,
   });
+  const configurations = createConfigurations((file) => files.look(file));
   let unpacked: Pick<Unpacked, "packings" | "notes"> = { packings: [], notes: [] };
   let parentsTaken = 0;
 
@@ -137,6 +103,7 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
     const whole = openWhole(opening, parts, root && options.parts !== undefined);
     const { file } = whole;
     let { source } = whole;
+    let packed = false;
     try {
       if (ancestors.includes(file.identity)) throw fail("CORRUPT", source, "the chain of images loops: this one is its own ancestor");
       if (ancestors.length >= DEPTH_LIMIT) throw fail("UNSUPPORTED", source, `the chain of images is longer than ${DEPTH_LIMIT}`);
@@ -147,6 +114,7 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
         const inner = unpacker.unpack(source, keyOf(files.list(), options));
         source = inner.source;
         unpacked = inner;
+        packed = inner.packings.length > 0;
       }
       const ends = readEnds(source);
       if (mayBePart && parts.length === 0) {
@@ -157,7 +125,12 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
         }
       }
       const { regular } = file;
-      const driver = chooseDriver(source, ends, { format, name: innerName(source.name), regular, ...(root && hooks) });
+      const name = packed ? innerName(source.name) : source.name;
+      const driver = chooseDriver(source, ends, { format, name, regular, ...(root && hooks) });
+      if (!files.again && options.format === undefined) {
+        const beside = driver.identities ? configurations([...foldersOf(file.path), ...(options.allow ?? []), ...search]) : [];
+        if (beside.length > 0) refuseEncrypted(file.path, driver.identities?.(source) ?? [], beside);
+      }
       const openerOfThis = opener(file, [...ancestors, file.identity]);
       const { snapshot, disk, passwords } = options;
       return driver.open(source, openerOfThis, { passwords, keys: unpacker.keys, ...(root && { snapshot, disk }) });
@@ -203,7 +176,7 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
       part(name) {
         const role = `${image.role} part ${name}`;
         return files.attempt(role, () => {
-          const found = files.known(role)?.path ?? findPart(image.path, name);
+          const found = files.known(role)?.path ?? findPart(files, image.path, name);
           return files.open({ path: found, role, trusted: false }).source;
         });
       },
@@ -214,23 +187,6 @@ export function openDisk(path: string, options: OpenDiskOptions = {}, hooks: Ope
       },
       parent: (wish) => parentOf(image, wish, ancestors),
     };
-  }
-
-  function findPart(image: string, name: string): string {
-    for (const { path: candidate } of candidatesFor(image, name)) {
-      const reached = files.reach(candidate, image);
-      // Another file of that name may be anything.
-      if (reached instanceof ImageError) throw reached;
-      if (reached) return candidate;
-    }
-    const other = otherSpelling(image, name);
-    const reached = other !== undefined && files.reach(other, image);
-    if (reached instanceof ImageError) throw reached;
-    if (other !== undefined && reached) return other;
-    throw new ImageError("PART_MISSING", `${quote(name)}, which belongs to it, is missing`, {
-      file: image,
-      hint: "Put it next to the image.",
-    });
   }
 
   function parentOf(image: DiskFile, wish: ParentWish, ancestors: readonly string[]): Layer {
@@ -302,83 +258,6 @@ function findingOfGiven(given: string, { identities, format }: ParentWish): Find
     identitiesOf(() => openFile(given, { devices: true }), format),
   );
   return { place: "given", identity: identity ?? identities[0], matches: identity !== undefined };
-}
-
-/** What is written in a file; nothing if it cannot be told. */
-function identitiesOf(open: () => OpenedFile, format: string | undefined): readonly Identity[] {
-  const found = peek(open, (source) => {
-    const driver = format === undefined ? detect(readEnds(source)) : driverNamed(format);
-    return driver.identities?.(source);
-  });
-  return found ?? [];
-}
-
-/** A look at a file that may be anything; nothing if it cannot be read or understood. */
-function peek<T>(open: () => OpenedFile, look: (source: Source) => T): T | undefined {
-  let source: Source | undefined;
-  try {
-    source = fileSource(open());
-    return look(source);
-  } catch (error) {
-    if (error instanceof ImageError || systemCode(error) !== undefined) return undefined;
-    throw error;
-  } finally {
-    source?.close();
-  }
-}
-
-/** The one file beside the image whose name is `name` but for upper and lower case: systems that write images do not tell them apart. */
-function otherSpelling(image: string, name: string): string | undefined {
-  const wanted = basename(name.replaceAll("\\", "/")).toLowerCase();
-  for (const folder of foldersOf(image)) {
-    try {
-      const found = readdirSync(folder).filter((each) => each.toLowerCase() === wanted);
-      if (found.length === 1) return join(folder, found[0] ?? "");
-    } catch {
-      // It is not there, then, as far as can be told.
-    }
-  }
-  return undefined;
-}
-
-/** The file that stands for a directory that is one image. */
-function bundled(path: string): string {
-  const found = bundleIndexes.find(
-    ({ name, beside }) => isFile(join(path, name)) && (beside === undefined || isFolder(join(path, beside))),
-  );
-  return found ? join(path, found.name) : path;
-}
-
-/** The names of the files in the folder called `folder` in the first of `places` that has it. */
-function filesIn(places: readonly string[], folder: string, image: string): readonly string[] {
-  for (const place of places) {
-    try {
-      return readdirSync(join(place, folder), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [] : [entry.name]));
-    } catch (cause) {
-      if (systemCode(cause) === "ENOENT") continue;
-      throw new ImageError("UNREADABLE", `the folder ${quote(folder)}, which belongs to it, cannot be read: ${reasonOf(cause)}`, {
-        file: image,
-        cause,
-      });
-    }
-  }
-  throw new ImageError("PART_MISSING", `the folder ${quote(folder)}, which belongs to it, is missing`, { file: image });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 function windowOf(source: Source, { offset, size }: NonNullable<OpenDiskOptions["window"]>): Source {

@@ -81,7 +81,7 @@ function scan(image: string, identity: Identity, search: readonly string[], file
 }
 
 /** Names of files and links, `SCAN_LIMIT` at most, in order; none if the folder cannot be looked through. */
-function namesIn(folder: string): readonly string[] {
+export function namesIn(folder: string): readonly string[] {
   let directory: Dir;
   try {
     directory = opendirSync(folder);

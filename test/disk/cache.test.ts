@@ -49,13 +49,44 @@ describe("cache of decoded blocks", () => {
     expect(blocks[1]!.decoded()).toBe(2);
   });
 
-  test("a block larger than the limit is decoded every time, and right", () => {
+  test("of blocks larger than the limit, the last one is kept", () => {
     const cache = createBlockCache(10);
+    const blocks = [9, 8].map((number) => blockOf(number, 100));
+    const target = Buffer.alloc(3);
+    const readOf = (index: number) => {
+      cache.read(blocks[index]!.block, target, 97);
+      return [...target];
+    };
+    expect([readOf(0), readOf(0), readOf(1), readOf(1), readOf(0)]).toEqual([9, 9, 8, 8, 9].map((number) => [number, number, 255]));
+    expect(blocks.map(({ decoded }) => decoded())).toEqual([2, 1]);
+  });
+
+  test("with a limit of 0 nothing is kept", () => {
+    const cache = createBlockCache(0);
     const { block, decoded } = blockOf(9, 100);
     const target = Buffer.alloc(3);
     for (let time = 0; time < 3; time += 1) cache.read(block, target, 97);
     expect([...target]).toEqual([9, 9, 255]);
     expect(decoded()).toBe(3);
+  });
+
+  test("a large block that fails to decode spoils none that was kept", () => {
+    const cache = createBlockCache(10);
+    const { block } = blockOf(9, 100);
+    const broken: PackedBlock = {
+      ...block,
+      key: "broken",
+      unpack: (target) => {
+        target.fill(1);
+        throw new Error("no");
+      },
+    };
+    const target = Buffer.alloc(3);
+    cache.read(block, target, 0);
+    expect(() => cache.read(broken, target, 0)).toThrow("no");
+    expect(() => cache.read(broken, target, 0)).toThrow("no");
+    cache.read(block, target, 0);
+    expect([...target]).toEqual([9, 9, 9]);
   });
 
   test("what fails to decode is not kept", () => {
