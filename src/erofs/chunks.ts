@@ -73,7 +73,7 @@ export function* writeChunks(file: FlatFile, shape: Shape, devices: Devices, sin
   const chunkSize = 2 ** shape.chunkBits;
   const chunks = Math.ceil(file.size / chunkSize);
   if (chunks > CHUNKS_LIMIT) throw new NotIndexable(`it would need ${chunks} entries`);
-  const entries = createEntries(sink);
+  const entries = createEntries(sink, Math.min(BUFFERED, chunks));
   /** Where the next chunk starts. */
   let chunk = 0;
   /** What stores the run that was met last, and what the bytes behind it would have to be for it to go on. */
@@ -138,9 +138,9 @@ function finer(shape: Shape, start: number, located: Located): Shape {
   return fit(shape, { start, length: located.extent.length, stored: storedOf(located) });
 }
 
-/** Collects entries, and writes them when there are many. */
-function createEntries(sink: Sink) {
-  const words = new Uint32Array(2 * BUFFERED);
+/** Collects entries, and writes them when there are `count`. */
+function createEntries(sink: Sink, count: number) {
+  const words = new Uint32Array(2 * count);
   const bytes = Buffer.from(words.buffer);
   let filled = 0;
   return {

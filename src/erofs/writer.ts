@@ -1,5 +1,5 @@
-import { fstatSync, ftruncateSync, writeSync } from "node:fs";
-import type { DirectoryNode, FileNode, Node } from "../tree/node.js";
+import { fstatSync, ftruncateSync } from "node:fs";
+import { type DirectoryNode, type FileNode, type Node, nanosecondsOf } from "../tree/node.js";
 import { systemCode } from "../util/errors.js";
 import { chunksSize, firstShape, type Shape, type Sink, writeChunks } from "./chunks.js";
 import { directoryBlocks } from "./directory.js";
@@ -16,6 +16,7 @@ import {
   superblock,
 } from "./layout.js";
 import { NotIndexable } from "./runs.js";
+import { createSpool } from "./spool.js";
 
 /** What an index is made of, and how. */
 export interface IndexWish {
@@ -58,6 +59,8 @@ interface Indexed {
   readonly path: string;
   /** Where its inode stands, in bytes from the start of all inodes; undefined while it has none, or is left out. */
   place?: number;
+  /** Its inode is in the index. */
+  isWritten?: boolean;
   /** Of a directory: what is in it, sorted. */
   children?: { readonly name: Buffer; readonly child: Indexed }[];
   parent?: Indexed;
@@ -72,13 +75,10 @@ interface Indexed {
 export function* writeIndex(target: number, wish: IndexWish): Generator<void, Index> {
   const { blockBits } = wish;
   const blockSize = 2 ** blockBits;
-  const put = (bytes: Uint8Array, position: number): void => {
-    for (let done = 0; done < bytes.length; ) done += writeSync(target, bytes, done, bytes.length - done, position + done);
-  };
+  const { put, flush } = createSpool(target);
   const metaStart = roundUp(DEVICE_TABLE_AT + deviceSlot.size * wish.deviceLimit, blockSize);
   const leftOut: LeftOut[] = [];
   const all = yield* collect(wish.root);
-  const files = all.filter((each): each is Indexed & { node: FileNode } => each.node.kind === "file");
 
   // Inodes whose size is known come first, the root before all others: its number is 16 bits wide.
   let place = 0;
@@ -91,20 +91,24 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
     each.place = place;
     place = roundUp(place + inode.size + inline, inode.unit);
   }
+  const writeInode = (node: Node, at: number, fields: Fields): void => put(encodeInode(node, wish, fields), metaStart + at);
   const devices = createDevices(wish.deviceLimit);
-  const shapes = new Map<Indexed, Shape>();
   const copied: (Indexed & { node: FileNode })[] = [];
   let copiedBytes = 0;
-  for (const each of files) {
+  for (const [index, each] of all.entries()) {
+    if (!isFile(each)) continue;
+    const { file, links = 1 } = each.node;
     const start = roundUp(place, inode.unit);
     const outcome = yield* tryChunks(each.node, blockBits, devices.number, (bytes, at) => put(bytes, metaStart + start + inode.size + at));
     if (outcome.shape) {
+      const address = CHUNK_INDEXES | (outcome.shape.chunkBits - blockBits);
+      writeInode(each.node, start, { number: index + 1, links, address, layout: layouts.chunks, size: file.size });
       each.place = start;
-      place = start + inode.size + chunksSize(each.node.file.size, outcome.shape);
-      shapes.set(each, outcome.shape);
-    } else if (each.node.file.size <= COPIED.each && copiedBytes + each.node.file.size <= COPIED.all) {
+      each.isWritten = true;
+      place = start + inode.size + chunksSize(file.size, outcome.shape);
+    } else if (file.size <= COPIED.each && copiedBytes + file.size <= COPIED.all) {
       copied.push(each);
-      copiedBytes += each.node.file.size;
+      copiedBytes += file.size;
     } else leftOut.push({ path: each.path, ...outcome.left });
   }
   for (const each of copied) {
@@ -117,36 +121,30 @@ export function* writeIndex(target: number, wish: IndexWish): Generator<void, In
     }
   }
 
-  let end = roundUp(metaStart + place, blockSize);
-  const writeInode = (each: Indexed & { place: number }, fields: Fields): void =>
-    put(encodeInode(each.node, wish, fields), metaStart + each.place);
+  // The file ends with a whole block.
+  let end = Math.max(roundUp(metaStart + place, blockSize), metaStart + blockSize);
   const isPlaced = (each: Indexed): each is Indexed & { place: number } => each.place !== undefined;
   for (const [index, each] of all.entries()) {
-    if (!isPlaced(each)) continue;
+    if (!isPlaced(each) || each.isWritten) continue;
     const number = index + 1;
-    const shape = shapes.get(each);
     const links = each.node.kind === "directory" ? 2 + directoriesIn(each) : (each.node.links ?? 1);
-    if (shape) {
-      const address = CHUNK_INDEXES | (shape.chunkBits - blockBits);
-      writeInode(each, { number, links, address, layout: layouts.chunks, size: (each.node as FileNode).file.size });
-    } else if (each.node.kind === "symlink" && !each.content) {
-      writeInode(each, { number, links, address: 0, layout: layouts.inline, size: Buffer.byteLength(each.node.target) });
+    if (each.node.kind === "symlink" && !each.content) {
+      writeInode(each.node, each.place, { number, links, address: 0, layout: layouts.inline, size: Buffer.byteLength(each.node.target) });
       put(Buffer.from(each.node.target), metaStart + each.place + inode.size);
     } else if (each.node.kind === "directory" || each.content) {
       const content = each.content ?? directoryBlocks(entriesOf(each), blockSize);
       put(content, end);
-      writeInode(each, { number, links, address: end / blockSize, layout: layouts.plain, size: content.length });
+      writeInode(each.node, each.place, { number, links, address: end / blockSize, layout: layouts.plain, size: content.length });
       end = roundUp(end + content.length, blockSize);
     } else {
-      writeInode(each, { number, links, address: deviceNumber(each.node), layout: layouts.plain, size: 0 });
+      writeInode(each.node, each.place, { number, links, address: deviceNumber(each.node), layout: layouts.plain, size: 0 });
     }
     if (index % 256 === 255) yield;
   }
 
-  // The file ends with a whole block.
-  end = Math.max(end, metaStart + blockSize);
-  ftruncateSync(target, end);
   put(encodeSuperblock({ blockBits, metaStart, end, inodes: all.filter(isPlaced).length, devices: devices.list }), SUPERBLOCK_AT);
+  flush();
+  ftruncateSync(target, end);
   return { devices: devices.list, leftOut, size: end };
 }
 
@@ -172,6 +170,10 @@ function* collect(root: DirectoryNode): Generator<void, readonly Indexed[]> {
     yield;
   }
   return all;
+}
+
+function isFile(each: Indexed): each is Indexed & { node: FileNode } {
+  return each.node.kind === "file";
 }
 
 /** Writes the chunks of a file, as coarse as it allows; or tells why there are none. */
@@ -264,7 +266,7 @@ function encodeInode(node: Node, wish: IndexWish, { number, links, layout, addre
   bytes.writeUInt32LE((node.uid ?? wish.uid) >>> 0, inode.uid);
   bytes.writeUInt32LE((node.gid ?? wish.gid) >>> 0, inode.gid);
   bytes.writeBigInt64LE(BigInt(seconds), inode.seconds);
-  bytes.writeUInt32LE(Math.floor((node.modified - seconds * 1000) * 1e6), inode.nanoseconds);
+  bytes.writeUInt32LE(nanosecondsOf(node, seconds), inode.nanoseconds);
   bytes.writeUInt32LE(links >>> 0, inode.links);
   return bytes;
 }
