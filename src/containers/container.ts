@@ -21,6 +21,8 @@ export interface Item {
   readonly links?: number | undefined;
   /** Milliseconds since 1970; undefined where it is not recorded. */
   readonly modified?: number | undefined;
+  /** Of the second that `modified` is in, where more is recorded than its milliseconds. */
+  readonly nanoseconds?: number | undefined;
   /** Bytes of a file. */
   readonly size: number;
   /** Where a symbolic link leads. */

@@ -3,7 +3,7 @@ import type { Container, Item } from "../containers/container.js";
 import { locate } from "../disk/read.js";
 import type { Layer, PackedBlock } from "../formats/driver.js";
 import { ImageError } from "../util/errors.js";
-import { explain } from "../util/explain.js";
+import { explainIn } from "../util/explain.js";
 import type { CheckProgress, Finding } from "../util/finding.js";
 import { auditChain } from "./audit.js";
 import type { Shown } from "./shown.js";
@@ -71,7 +71,7 @@ function checkFiles(container: Container, name: string): readonly Finding[] {
   const findings: Finding[] = [];
   const tell = (path: string, error: unknown) => {
     if (!(error instanceof ImageError)) throw error;
-    findings.push({ file: `${name}: ${path}`, kind: "damaged file", severity: "error", message: explain(error) });
+    findings.push({ file: `${name}: ${path}`, kind: "damaged file", severity: "error", message: explainIn(name, error) });
   };
   const waiting: { readonly path: string; readonly id: number }[] = [{ path: "", id: container.root.id }];
   const seen = new Set<number>();
@@ -111,7 +111,7 @@ function createRanges(file: string): { add(offset: number, length: number, error
   let more = 0;
   return {
     add(offset, length, error) {
-      const reason = explain(error);
+      const reason = explainIn(file, error);
       const last = ranges.at(-1);
       if (last?.end === offset && (last.reason === reason || ranges.length === RANGES_LIMIT)) last.end += length;
       else if (ranges.length < RANGES_LIMIT) ranges.push({ start: offset, end: offset + length, reason });

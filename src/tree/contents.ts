@@ -82,15 +82,15 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
 
   // Written out: there may be hundreds of thousands, and objects of one shape made in one go cost least.
   function nodeOf(item: Item): Node {
-    const { kind, links, uid, gid, device } = item;
+    const { kind, links, uid, gid, device, nanoseconds } = item;
     if (kind === "directory") return directoryOf(item);
     const id = appearance.first + item.id;
     const modified = item.modified ?? appearance.modified;
-    if (kind === "symlink") return { kind, id, mode: 0o777, modified, uid, gid, links, target: item.target ?? "" };
+    if (kind === "symlink") return { kind, id, mode: 0o777, modified, nanoseconds, uid, gid, links, target: item.target ?? "" };
     const mode = item.mode ?? appearance.mode;
     return kind === "file"
-      ? { kind, id, mode, modified, uid, gid, links, file: new ContainerFile(item) }
-      : { kind, id, mode, modified, uid, gid, links, device };
+      ? { kind, id, mode, modified, nanoseconds, uid, gid, links, file: new ContainerFile(item) }
+      : { kind, id, mode, modified, nanoseconds, uid, gid, links, device };
   }
 
   function directoryOf(item: Item): DirectoryNode {
@@ -99,6 +99,7 @@ export function contentsOf(container: Container, disk: Source, layer: Mapped, ca
       id: appearance.first + item.id,
       mode: item.mode ?? appearance.directoryMode,
       modified: item.modified ?? appearance.modified,
+      nanoseconds: item.nanoseconds,
       // 1: find(1) must not conclude from 2 that there are no directories in it.
       links: item.links ?? 1,
       uid: item.uid,

@@ -19,6 +19,8 @@ interface NodeBase {
   readonly mode: number;
   /** Milliseconds since 1970. */
   readonly modified: number;
+  /** Of the second that `modified` is in, where that is too coarse: a Number holds no nanoseconds since 1970. */
+  readonly nanoseconds?: number | undefined;
   /** By number; where it is not recorded, whoever mounts owns what is shown. */
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
@@ -71,6 +73,11 @@ export function directoryNode(id: number, mode: number, modified: number, entrie
   // 1, where there are directories in it: find(1) must not conclude from 2 that there are none.
   const links = entries.some(({ node }) => node.kind === "directory") ? 1 : 2;
   return { kind: "directory", id, mode, modified, links, child: (name) => byName.get(name), entries: () => entries };
+}
+
+/** When it was modified: the nanoseconds of the second, which begins `seconds` after 1970. */
+export function nanosecondsOf({ modified, nanoseconds }: Node, seconds: number): number {
+  return nanoseconds ?? Math.floor((modified - seconds * 1000) * 1e6);
 }
 
 /** The node at `path` (names joined by `/`; empty parts ignored), or undefined. */

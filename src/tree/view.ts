@@ -1,7 +1,8 @@
 import type { ContainerOptions } from "../containers/container.js";
 import { createBlockCache, type DecodeCounter } from "../disk/cache.js";
 import type { DiskDescription } from "../disk/describe.js";
-import { type OpenDiskOptions, type OpenedDisk, openDisk } from "../disk/open.js";
+import { type OpenedDisk, openDisk } from "../disk/open.js";
+import type { OpenDiskOptions } from "../disk/options.js";
 import type { Progress } from "../disk/unpack.js";
 import { UserError } from "../util/errors.js";
 import { holdsFiles } from "./contents.js";
@@ -31,15 +32,22 @@ export interface View {
   close(): void;
 }
 
-/** Opens the image and lays out what a mount of it shows. Throws what `openDisk` throws. */
+/** Opens the image and lays out what a mount of it shows. `counter` is told of reads from then on. Throws what `openDisk` throws. */
 export function openView(request: ViewRequest, progress?: Progress, counter?: DecodeCounter): View {
   const { image, options, mode, root } = request;
   const disk = openDisk(image, options, { progress, holdsFiles });
   const shown: Shown[] = [];
+  // What is decoded to find partitions was asked for by nobody.
+  let isOpen = false;
+  const counting = counter && {
+    hit: () => isOpen && counter.hit(),
+    decoded: (bytes: number) => isOpen && counter.decoded(bytes),
+  };
   try {
     const modified = Math.max(0, ...disk.files.map((file) => file.modified));
-    const top = show(disk, { mode, modified, options, cache: createBlockCache(request.cacheLimit, counter), shown });
+    const top = show(disk, { mode, modified, options, cache: createBlockCache(request.cacheLimit, counting), shown });
     const tree = root === "file" ? fileTree(top, { mode, modified }) : treeOf(shown);
+    isOpen = true;
     return { tree, disk, shown: top, description: top.description, close: () => top.close() };
   } catch (error) {
     if (shown[0]) shown[0].close();

@@ -10,6 +10,12 @@ export function explain(error: unknown, nameOf: (file: string) => string = (file
   return `${file}${error.message}${where}`;
 }
 
+/** The same where `file` was named already. */
+export function explainIn(file: string, error: ImageError): string {
+  const whole = explain(error);
+  return error.file === file ? whole.slice(printable(file).length + 2) : whole;
+}
+
 /** What the user can do about it, if anything. */
 export function hintOf(error: unknown): string | undefined {
   return error instanceof ImageError || error instanceof UserError ? error.hint : undefined;

@@ -11,6 +11,13 @@ export function printable(text: string): string {
   });
 }
 
+/** `text` without the zero characters at its end. In time that its length bounds: `/\0+$/` tries anew behind every zero. */
+export function withoutTrailingZeros(text: string): string {
+  let end = text.length;
+  while (end > 0 && text.charCodeAt(end - 1) === 0) end -= 1;
+  return text.slice(0, end);
+}
+
 /** `0x178`. */
 export function hex(value: number): string {
   return `0x${value.toString(16)}`;

@@ -145,6 +145,20 @@ const notesOf = (container: Container) => container.facts().notes;
 const errorsIn = (container: Container) => (container.check?.(() => undefined) ?? []).filter(({ severity }) => severity === "error");
 
 describe("archives from the specification", () => {
+  test.each([
+    ["of HP-UX", 0x08_00_30_01, { major: 8, minor: 0x3001 }],
+    ["of GNU cpio", 0x1_0a_2c, { major: 266, minor: 44 }],
+  ])("device numbers where sizes are: those %s", (_, number, device) => {
+    const entry = cpioEntry("odc", { name: "disk", mode: types.block | 0o660, device: [0, 1] });
+    entry.write(number.toString(8).padStart(11, "0"), 65);
+    const container = opened(Buffer.concat([entry, cpioArchive("odc", [{ name: "next", content: noise(1, 9) }])]));
+    expect([...container.list(container.root.id)]).toMatchObject([
+      ["disk", { kind: "block device", device }],
+      ["next", { kind: "file", size: 9 }],
+    ]);
+    expect(container.facts().notes).toEqual([]);
+  });
+
   test.each(["newc", "crc", "odc", "little", "big"] as const)("%s", (kind) => {
     const content = cpioArchive(kind, typical);
     expect(initramfs.probe(memorySource("x", content))).toBe(true);

@@ -1,4 +1,5 @@
 // Discs by other programs are clean; each thing that a disc says twice is damaged on one side.
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -145,6 +146,18 @@ describe.skipIf(!requireProgram("mkudffs"))("UDF", () => {
   test("nothing is told of what mkudffs makes", () => {
     expect(findingsOf(hard())).toEqual([]);
     expect(told(blank()).filter((finding) => finding.startsWith("error"))).toEqual([]);
+  });
+
+  test("a disc that can be written on has one anchor, and nothing is told of that", () => {
+    const image = join(subdirectory(directory), "open.udf");
+    writeFileSync(image, "");
+    const said = execFileSync("mkudffs", ["--new-file", "-b", "2048", "--media-type=cdr", image, "4096"], { encoding: "utf8" });
+    const end = (Number(/^vatblock=(\d+)$/m.exec(said)?.[1]) + 1) * 2048;
+    const recorded = readFileSync(image).subarray(0, end);
+    expect(findingsOf(recorded)).toEqual([]);
+    recorded[512 * 2048] = 0;
+    recorded[256 * 2048] = 0;
+    expect(() => findingsOf(recorded)).toThrow(/anchor/);
   });
   test.each<[string, (image: Buffer) => unknown, string[]]>([
     ["a byte of an anchor", (image) => void (image[256 * 2048 + 100]! ^= 1), ["error: tag"]],

@@ -95,8 +95,9 @@ describe("volumes", () => {
   });
 
   test("ISO 9660:1999 keeps names as they are", () => {
-    const container = open({ kind: "enhanced", records: [{ name: "A long name, with Case.and.dots", content: noise(1, 3) }] });
-    expect([...container.list(container.root.id).keys()]).toEqual(["A long name, with Case.and.dots"]);
+    const records = ["A long name, with Case.and.dots", "a\nb."].map((name) => ({ name, content: noise(1, 3) }));
+    const container = open({ kind: "enhanced", records });
+    expect([...container.list(container.root.id).keys()]).toEqual(["A long name, with Case.and.dots", "a\nb"]);
   });
 
   test("without a terminator", () => {
@@ -131,6 +132,8 @@ describe("Rock Ridge", () => {
     const device = (high: number, low: number) => susp("PN", Buffer.concat([both32(high), both32(low)]));
     const whole = only(open(rock(named("null"), posix(0o020666), device(0, 0x103))));
     expect(whole).toMatchObject({ kind: "character device", device: { major: 1, minor: 3 } });
+    const large = only(open(rock(named("disk"), posix(0o060660), device(0, 0x11_11_2c_70))));
+    expect(large).toMatchObject({ device: { major: 300, minor: 70_000 } });
     const halves = only(open(rock(named("sda1"), posix(0o060660), device(8, 1))));
     expect(halves).toMatchObject({ kind: "block device", device: { major: 8, minor: 1 } });
   });
@@ -140,6 +143,26 @@ describe("Rock Ridge", () => {
     { kind: "socket", mode: 0o140755 },
   ])("a $kind", ({ kind, mode }) => {
     expect(only(open(rock(named("x"), posix(mode)))).kind).toBe(kind);
+  });
+
+  test.each([
+    ["4 quarters", 4, 3],
+    ["as far as there are zones", -48 & 255, 16],
+    ["a whole day, which is none", -96 & 255, 4],
+  ])("a clock that is ahead of GMT by %s", (_, zone, hour) => {
+    const short = susp("TF", Buffer.from([2, 101, 2, 3, 4, 5, 6, zone]));
+    expect(only(open(rock(named("a"), posix(0o100644), short))).modified).toBe(Date.UTC(2001, 1, 3, hour, 5, 6));
+    const long = susp("TF", Buffer.concat([Buffer.from([0x82]), Buffer.from("2001020304050678"), Buffer.from([zone])]));
+    expect(only(open(rock(named("a"), posix(0o100644), long))).modified).toBe(Date.UTC(2001, 1, 3, hour, 5, 6, 780));
+  });
+
+  test.each([
+    ["1.10", both32(3_000_000_000), 3_000_000_000],
+    ["1.12", Buffer.concat([both32(2), both32(5), Buffer.from([4])]), 2 ** 33 + 5],
+  ])("a sparse file of version %s has its size, and is not read", (_, entry, size) => {
+    const container = open(rock(named("holes"), posix(0o100644), susp("SF", entry)));
+    expect(only(container)).toMatchObject({ kind: "file", size });
+    expect(() => container.content(only(container).id)).toThrow(/"holes" is stored as a sparse file/);
   });
 
   test("a link out of all kinds of components", () => {

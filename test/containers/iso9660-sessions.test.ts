@@ -100,4 +100,17 @@ describe("written by genisoimage for a CD", () => {
     expect(() => bytesOf(container, "d1", "file")).toThrow();
     expect(container.facts().notes.join()).toMatch(/later session/);
   });
+
+  test("the second session as a file of its own, where the first holds the ends of long names", () => {
+    const old = join(directory, "old");
+    const [one, two] = [join(directory, "one.iso"), join(directory, "two.iso")];
+    mkdirSync(old);
+    writeFileSync(join(old, "n".repeat(230)), "old");
+    execFileSync("genisoimage", ["-quiet", "-R", "-o", one, old], { stdio: "ignore" });
+    const options = ["-quiet", "-R", "-C", `0,${statSync(one).size / SECTOR + 11_400}`, "-M", one, "-o", two];
+    execFileSync("genisoimage", [...options, join(directory, "tree2")], { stdio: "ignore" });
+    const { names, container } = opened(two);
+    expect(names).toEqual(["d2", expect.stringMatching(/^n{100,230}$/)]);
+    expect(bytesOf(container, "d2", "file").equals(contents[1] ?? Buffer.alloc(0))).toBe(true);
+  });
 });

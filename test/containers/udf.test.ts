@@ -57,6 +57,16 @@ describe.skipIf(!has.genisoimage || !has["7z"])("bridge discs made by genisoimag
     expect(treeDifferences(filesOf(found), filesOf(expected))).toEqual([]);
   });
 
+  test("whose names of 255 bytes are said to have none", () => {
+    const home = subdirectory(directory);
+    const disc = join(subdirectory(directory), "long.iso");
+    const names = ["a", "o".repeat(255), "p".repeat(254)];
+    for (const name of names) writeFileSync(join(home, name), name);
+    run("genisoimage", ["-quiet", "-udf", "-o", disc, home]);
+    const found = withUdf(disc, (container) => listContainer(container, aspects));
+    expect(treeDifferences(found, listFolder(home, aspects))).toEqual([]);
+  });
+
   test("whose side of ISO 9660 has less of a file than it has: the other one is shown, though it has no links", () => {
     const content = readFileSync(image);
     const shown = (bytes: Buffer) => {

@@ -190,6 +190,21 @@ describe("archives from the specification", () => {
     ticks.writeUInt16LE(24, 6);
     ticks.writeBigUInt64LE(126_227_808_000_000_000n, 8);
     expect(only(open({ entries: [{ name: "f", extra: zipExtra(10, ticks) }] })).modified).toBe(Date.UTC(2001, 0, 1));
+    ticks.writeBigUInt64LE(ticks.readBigUInt64LE(8) + 1_234_567n, 8);
+    const unixTime = (seconds: number) => {
+      const data = Buffer.alloc(5, 1);
+      data.writeInt32LE(seconds, 1);
+      return zipExtra(0x5455, data);
+    };
+    const second = Date.UTC(2001, 0, 1) / 1000;
+    const timeOf = (...extra: readonly Buffer[]) => {
+      const { modified, nanoseconds } = only(open({ entries: [{ name: "f", extra: Buffer.concat([zipExtra(10, ticks), ...extra]) }] }));
+      return [modified, nanoseconds];
+    };
+    expect(timeOf()).toEqual([second * 1000 + 123, 123_456_700]);
+    expect(timeOf(unixTime(second))).toEqual([second * 1000 + 123, 123_456_700]);
+    // Of two clocks, that of Unix.
+    expect(timeOf(unixTime(second + 3600))).toEqual([(second + 3600) * 1000, undefined]);
     const link = only(open({ entries: [{ name: "l", content: Buffer.from("a/b"), method: 8, attributes: 0o120777 * 65_536 }] }));
     expect(link).toMatchObject({ kind: "symlink", target: "a/b" });
   });

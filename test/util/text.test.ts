@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ImageError } from "../../src/util/errors.js";
 import { explain, hintOf } from "../../src/util/explain.js";
 import { formatSize, parseSize } from "../../src/util/size.js";
-import { printable, quote } from "../../src/util/text.js";
+import { printable, quote, withoutTrailingZeros } from "../../src/util/text.js";
 
 describe("text for people", () => {
   test("names from an image cannot move the cursor or hide", () => {
@@ -46,4 +46,10 @@ describe("text for people", () => {
     expect(hintOf(error)).toBe("Do.");
     expect(explain(new Error("plain"))).toBe("plain");
   });
+});
+
+test("zeros at the end go, whatever stands before them, and in no time", () => {
+  expect(["", "a", "a\0\0", "\0\0", "a\0b\0"].map(withoutTrailingZeros)).toEqual(["", "a", "a", "", "a\0b"]);
+  const long = `${"\0".repeat(2 ** 22)}x`;
+  expect(withoutTrailingZeros(long)).toBe(long);
 });

@@ -80,7 +80,7 @@ function odc(content: Buffer): CpioHeader | undefined {
   if (!/^[0-7]{70}$/.test(text)) return undefined;
   const field = (at: number, size: number) => Number.parseInt(text.slice(at, at + size), 8);
   const device = field(36, 6);
-  return {
+  return withNumbers({
     format: "odc",
     headerSize: ODC_SIZE,
     nameSize: field(53, 6),
@@ -95,14 +95,14 @@ function odc(content: Buffer): CpioHeader | undefined {
     minor: device & 0xff,
     device: field(0, 6),
     inode: field(6, 6),
-  };
+  });
 }
 
 /** 16-bit words; numbers of 32 bits have their upper half first, whatever the order of bytes. */
 function old(word: (index: number) => number): CpioHeader {
   const long = (index: number) => word(index) * 65_536 + word(index + 1);
   const device = word(7);
-  return {
+  return withNumbers({
     format: "binary",
     headerSize: OLD_SIZE,
     nameSize: word(10),
@@ -117,5 +117,17 @@ function old(word: (index: number) => number): CpioHeader {
     minor: device & 0xff,
     device: word(1),
     inode: word(2),
-  };
+  });
+}
+
+/** HP-UX numbers devices with more bits than the formats have, says "0, 1", and keeps the number where the size would be; so does GNU cpio, in the way of Linux. */
+function withNumbers(header: CpioHeader): CpioHeader {
+  const { mode, size, major, minor } = header;
+  const isDevice = [2, 6].includes((mode >>> 12) & 15);
+  if (!isDevice || size === 0 || major !== 0 || minor !== 1) return header;
+  const numbers =
+    size >= 2 ** 24
+      ? { major: Math.floor(size / 2 ** 24), minor: size % 2 ** 24 }
+      : { major: (size >>> 8) & 0xfff, minor: (size & 0xff) | ((size >>> 12) & 0xfff00) };
+  return { ...header, ...numbers, size: 0 };
 }

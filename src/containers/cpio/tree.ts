@@ -1,7 +1,7 @@
 import { readBytes, type Source } from "../../source/source.js";
 import { quote } from "../../util/text.js";
 import type { Item, ItemKind } from "../container.js";
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 import type { Member } from "./walk.js";
 
 /** A thing in the archives. What later entries say of the same file takes the place of what was said before. */

@@ -5,7 +5,7 @@ import { createWindow } from "../../source/window.js";
 import { ImageError } from "../../util/errors.js";
 import { explain } from "../../util/explain.js";
 import { quote } from "../../util/text.js";
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 import { type CpioFormat, type CpioHeader, decodeHeader, HEADER_LIMIT } from "./header.js";
 
 /** One entry of an archive. */

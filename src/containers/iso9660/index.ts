@@ -13,7 +13,7 @@ import { notesOnHybrids } from "./hybrids.js";
 import { DirectoryRecord } from "./record.js";
 import { noRockRidge, type RockRidge, readRockRidge, type SystemUse } from "./rock-ridge.js";
 import { findSessions } from "./sessions.js";
-import { missingBefore, shiftedSource } from "./shifted.js";
+import { missingBefore, readThere, shiftedSource } from "./shifted.js";
 import { sectionPiece } from "./sections.js";
 import { suspSkip } from "./susp.js";
 import { damagedIso, readVolumes, SECTOR, type Volume } from "./volume.js";
@@ -133,19 +133,11 @@ interface Tree {
   readonly notes: readonly string[];
 }
 
-/** Undefined for what lies in a session that the file does not hold. */
-function readThere(disk: Source, position: number, length: number): Buffer | undefined {
-  try {
-    return readBytes(disk, position, length);
-  } catch (error) {
-    if (error instanceof ImageError && error.code === "PART_MISSING") return undefined;
-    throw error;
-  }
-}
-
 function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, session, notes }: Tree): Container {
   const listings = new LRUCache<number, ReadonlyMap<string, Item>>({ maxSize: KEPT_ENTRIES, sizeCalculation: (list) => list.size + 1 });
 
+  /** For records of single files: those of neighbours are asked for one after another. */
+  const readRecord = createWindow(disk, SECTOR);
   const use: SystemUse | undefined = skip === undefined ? undefined : { disk, skip, blockSize: volume.blockSize };
   const rockRidgeOf = (record: DirectoryRecord): RockRidge => (use ? readRockRidge(use, record) : noRockRidge());
 
@@ -167,7 +159,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
     links: rock.links,
     modified: rock.modified ?? record.recorded,
     // A size that no file has: reading it fails.
-    size: Math.min(rock.packed?.size ?? size, Number.MAX_SAFE_INTEGER),
+    size: Math.min(rock.packed?.size ?? rock.sparse ?? size, Number.MAX_SAFE_INTEGER),
     target: rock.target,
     device: rock.device,
   });
@@ -220,7 +212,7 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
 
   /** The records of the file whose first one stands at `position`. */
   function recordsAt(position: number): readonly DirectoryRecord[] {
-    for (const group of groupsFrom(disk, position, position + 1, volume)) return group;
+    for (const group of groupsFrom(disk, position, position + 1, volume, readRecord)) return group;
     return [];
   }
 
@@ -244,7 +236,10 @@ function isoContainer(disk: Source, { volumes, volume, skip, bootImages, start, 
       const rock = rockRidgeOf(record);
       const pieces = group.map(({ section }) => sectionPiece(disk, section)).filter(({ size }) => size > 0);
       const stored = { size: sum(group), map: mapOfPieces(pieces) };
-      if (rock.sparse) throw new ImageError("UNSUPPORTED", `${quote(record.name)}: sparse files (SF) are not read`, { file: disk.name });
+      if (rock.sparse !== undefined) {
+        const message = `${quote(rock.name ?? record.name)} is stored as a sparse file (Rock Ridge, SF), which no program is known to write: it is not read`;
+        throw new ImageError("UNSUPPORTED", message, { file: disk.name, position: record.position });
+      }
       if (!rock.packed) return stored;
       const content = zisofsContent(disk, stored, rock.name ?? record.name);
       if (content.size === rock.packed.size) return content;
@@ -321,8 +316,13 @@ function groupsOf(disk: Source, position: number, volume: Volume): Generator<rea
  * Records from `start` on, sector by sector: none crosses into the next one, and a length of 0 means that the next one goes on (6.8.1.1). Those of one file
  * have one name (6.5.1). Which they are depends on the first of them alone, and not on where the directory ends: a file is the same by its number.
  */
-function* groupsFrom(disk: Source, start: number, end: number, volume: Volume): Generator<readonly DirectoryRecord[]> {
-  const read = createWindow(disk, Math.min(WINDOW, Math.ceil((end - start) / SECTOR) * SECTOR));
+function* groupsFrom(
+  disk: Source,
+  start: number,
+  end: number,
+  volume: Volume,
+  read = createWindow(disk, Math.min(WINDOW, Math.ceil((end - start) / SECTOR) * SECTOR)),
+): Generator<readonly DirectoryRecord[]> {
   let group: DirectoryRecord[] = [];
   for (let sector = start - (start % SECTOR); sector < end || group.length > 0; sector += SECTOR) {
     if (sector + SECTOR > disk.size) {

@@ -1,5 +1,5 @@
 // ECMA-119, clause 9.1: directory records.
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 import { decodeUcs2, type Volume } from "./volume.js";
 
 /** One extent of a file: blocks that follow each other, or, interleaved, `unit` bytes of them and then a gap, over and over. */
@@ -55,7 +55,7 @@ export class DirectoryRecord {
     if (link) return link;
     const identifier = content.subarray(this.#at + 33, this.#at + 33 + this.#nameLength);
     const name = this.#volume.kind === "joliet" ? decodeUcs2(identifier) : decodeText(identifier);
-    return name.replace(/;\d*$/, "").replace(/^(.+)\.$/, "$1");
+    return name.replace(/;\d*$/, "").replace(/^(.+)\.$/s, "$1");
   }
 
   /** Bytes of data. */
@@ -105,6 +105,11 @@ export function timeOf(content: Uint8Array, at: number, withZone: boolean): numb
   const month = byte(1);
   const day = byte(2);
   if (month === 0 || day === 0) return undefined;
-  const offset = withZone ? ((byte(6) << 24) >> 24) * 15 * 60_000 : 0;
-  return Date.UTC(1900 + byte(0), month - 1, day, byte(3), byte(4), byte(5)) - offset;
+  return Date.UTC(1900 + byte(0), month - 1, day, byte(3), byte(4), byte(5)) - (withZone ? zoneOf(byte(6)) : 0);
+}
+
+/** Milliseconds that a clock is ahead of GMT, of which `byte` has the quarters of an hour, signed. genisoimage writes one of a whole day from 2038 on: it is none. */
+export function zoneOf(byte: number): number {
+  const quarters = (byte << 24) >> 24;
+  return Math.abs(quarters) <= 52 ? quarters * 15 * 60_000 : 0;
 }

@@ -1,7 +1,7 @@
 // RRIP (IEEE P1282, Rock Ridge): names, modes, owners, links, device numbers and times in System Use entries. Versions 1.09 to 1.12.
 import type { Source } from "../../source/source.js";
-import { decodeText } from "../text.js";
-import { type DirectoryRecord, timeOf } from "./record.js";
+import { decodeText } from "../../util/decode-text.js";
+import { type DirectoryRecord, timeOf, zoneOf } from "./record.js";
 import { CONTINUATION_LIMIT, continuation } from "./susp.js";
 
 /** What the entries of one record say; undefined is what they do not. Always of one shape: there may be hundreds of thousands. */
@@ -21,8 +21,8 @@ export interface RockRidge {
   relocated: boolean;
   /** ZF, and Z2 where Linux is not to see it: the file is stored packed. */
   packed: PackedFile | undefined;
-  /** SF: the file is stored in pieces that tables of its own describe. */
-  sparse: boolean;
+  /** SF: the file is stored in pieces that tables of its own describe; its bytes with the holes. */
+  sparse: number | undefined;
 }
 
 /** The "ZF" entry: zisofs, version 1 ("pz") or 2 ("PZ" and others). */
@@ -77,7 +77,7 @@ export function noRockRidge(): RockRidge {
     childBlock: undefined,
     relocated: false,
     packed: undefined,
-    sparse: false,
+    sparse: undefined,
   };
 }
 
@@ -129,7 +129,7 @@ function takeEntry(found: RockRidge, parts: Parts, name: number, area: Buffer, s
   else if (name === entries.CL && size >= 8) found.childBlock = area.readUInt32LE(start);
   else if (name === entries.RE) found.relocated = true;
   else if ((name === entries.ZF || name === entries.Z2) && size >= 12) found.packed = packedOf(area.subarray(start, end));
-  else if (name === entries.SF) found.sparse = true;
+  else if (name === entries.SF && size >= 8) found.sparse = sparseSize(area, start, size);
 }
 
 /** 4.1.4. A name may go on in the next entry; hardly any does. */
@@ -149,9 +149,10 @@ function readPosix(found: RockRidge, content: Buffer, at: number): void {
   found.gid = content.readUInt32LE(at + 24);
 }
 
-/** 4.1.2: the number may be in two halves, or whole in the lower one, where it is the packed dev_t of old Unixes. */
+/** 4.1.2: the number may be in two halves, or whole in the lower one, where it is the dev_t of Linux: 12 bits of major number among 20 of minor. */
 function deviceOf(high: number, low: number): { major: number; minor: number } {
-  return high === 0 && low > 0xff ? { major: low >>> 8, minor: low & 0xff } : { major: high, minor: low };
+  if (high !== 0 || low <= 0xff) return { major: high, minor: low };
+  return { major: (low >>> 8) & 0xfff, minor: (low & 0xff) | ((low >>> 12) & 0xfff00) };
 }
 
 /** 4.1.6: which times are there, in this order: creation, modification, … Long stamps have 17 bytes, short ones 7. */
@@ -170,7 +171,7 @@ function longTime(stamp: Buffer): number | undefined {
   if (!digits) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, hundredth = 0] = digits.slice(1).map(Number);
   if (month === 0) return undefined;
-  return Date.UTC(year, month - 1, day, hour, minute, second, hundredth * 10) - stamp.readInt8(16) * 15 * 60_000;
+  return Date.UTC(year, month - 1, day, hour, minute, second, hundredth * 10) - zoneOf(stamp.readUInt8(16));
 }
 
 interface Link {
@@ -208,6 +209,12 @@ function createLink(): Link {
       return parts.length === 1 && parts[0] === "" ? "/" : parts.join("/").replaceAll("\0", "");
     },
   };
+}
+
+/** 4.1.7: bytes of the file with its holes, in 32 bits up to version 1.10; in 1.12 in two halves, the high one first, before the depth of its tables. */
+function sparseSize(area: Buffer, start: number, size: number): number {
+  const first = area.readUInt32LE(start);
+  return size >= 17 ? first * 2 ** 32 + area.readUInt32LE(start + 8) : first;
 }
 
 /** Algorithm (2 letters), header size / 4, log2 of the block size, decoded size: in both byte orders in version 1, whose algorithm is "pz", else 64 bits. */

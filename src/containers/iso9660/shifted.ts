@@ -46,3 +46,13 @@ export function shiftedSource(disk: Source, missing: number): Source {
     close: () => disk.close(),
   };
 }
+
+/** Undefined for what lies in a session that the file does not hold. */
+export function readThere(disk: Source, position: number, length: number): Buffer | undefined {
+  try {
+    return readBytes(disk, position, length);
+  } catch (error) {
+    if (error instanceof ImageError && error.code === "PART_MISSING") return undefined;
+    throw error;
+  }
+}

@@ -1,5 +1,6 @@
 // SUSP (IEEE P1281, System Use Sharing Protocol): how System Use fields are divided into entries, and continued elsewhere.
-import { readBytes, type Source } from "../../source/source.js";
+import type { Source } from "../../source/source.js";
+import { readThere } from "./shifted.js";
 
 /** Continuation areas of one record; a chain of them may loop. */
 export const CONTINUATION_LIMIT = 64;
@@ -22,5 +23,5 @@ export function continuation(disk: Source, area: Buffer, at: number, blockSize: 
   // Block, offset in it, and length, each in both byte orders.
   const position = area.readUInt32LE(at) * blockSize + area.readUInt32LE(at + 8);
   const length = Math.min(area.readUInt32LE(at + 16), AREA_LIMIT);
-  return length > 0 && position + length <= disk.size ? readBytes(disk, position, length) : undefined;
+  return length > 0 && position + length <= disk.size ? readThere(disk, position, length) : undefined;
 }

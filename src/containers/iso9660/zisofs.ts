@@ -85,7 +85,14 @@ export function zisofsContent(disk: Source, stored: Piece, name: string): Conten
       const skip = offset - index * blockSize;
       const decoded = Math.min(blockSize, size - index * blockSize);
       const run = Math.min(length, decoded - skip);
-      const [begin, end] = bounds(index);
+      let begin: number;
+      let end: number;
+      try {
+        [begin, end] = bounds(index);
+      } catch (error) {
+        if (error instanceof ImageError) return { kind: "damaged", length: run, error };
+        throw error;
+      }
       if (begin === end) return { kind: "zero", length: run };
       if (end < begin || end > stored.size || end - begin > 2 * blockSize + 1024) {
         return { kind: "damaged", length: run, error: fail(`compressed block ${index} has impossible bounds`) };

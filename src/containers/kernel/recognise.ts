@@ -1,6 +1,6 @@
 // Kernels as boot loaders and clouds (AKI) take them.
 import { readBytes, type Source } from "../../source/source.js";
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 
 /** What a kernel says of itself. */
 export interface Kernel {
@@ -96,11 +96,12 @@ function elf(head: Buffer, disk: Source): Kernel | undefined {
   const table = wide ? u32(big ? 36 : 32) : u32(28);
   const entrySize = u16(wide ? 54 : 42);
   const count = u16(wide ? 56 : 44);
+  const least = wide ? 56 : 32;
   let isHigh = false;
   let isXen = false;
   for (let index = 0; index < Math.min(count, 64); index += 1) {
     const at = table + index * entrySize;
-    if (entrySize < 32 || at + entrySize > head.length) break;
+    if (entrySize < least || at + entrySize > head.length) break;
     const type = u32(at);
     if (type === 3) return undefined;
     const offset = wide ? u32(at + (big ? 12 : 8)) : u32(at + 4);

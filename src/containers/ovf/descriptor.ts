@@ -1,5 +1,6 @@
 // The descriptor of a package. Reference: DMTF DSP0243 1.0 to 2.1, and VMware's OVF 0.9, in which sections and contents are told apart by xsi:type.
 import { ImageError, reasonOf } from "../../util/errors.js";
+import { quote } from "../../util/text.js";
 import { decodeDocument } from "./encoding.js";
 import { kindOf } from "./sections.js";
 import { readSystem, type VirtualSystem } from "./system.js";
@@ -58,7 +59,7 @@ export function parseDescriptor(content: Uint8Array, file: string): Descriptor {
 }
 
 function readEnvelope({ root, namespace }: XmlDocument): Descriptor {
-  if (root.name !== "Envelope") throw new Error(`its root element is "${root.name}", not "Envelope"`);
+  if (root.name !== "Envelope") throw new Error(`its root element is ${quote(root.name)}, not "Envelope"`);
   const sections = (kind: string) => root.children.filter((each) => kindOf(each) === kind);
   const diskSections = [...sections("DiskSection"), ...sections("SharedDiskSection")];
   const disks = diskSections.flatMap((each) => [...childrenOf(each, "Disk"), ...childrenOf(each, "SharedDisk")]);

@@ -1,4 +1,4 @@
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 
 /** The text of `content`: by its byte order mark, else by how its first letter is stored, else by its XML declaration, else UTF-8 or Latin-1. Throws an `Error`. */
 export function decodeDocument(content: Uint8Array): string {

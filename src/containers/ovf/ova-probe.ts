@@ -1,7 +1,7 @@
 import { readBytes, type Source } from "../../source/source.js";
 import { createWindow } from "../../source/window.js";
-import { decodeText } from "../text.js";
-import { BLOCK, decodeHeader, decodePax, types } from "../tar/header.js";
+import { decodeText } from "../../util/decode-text.js";
+import { BLOCK, decodeHeader, decodePax, types } from "../../formats/tar-header.js";
 import { oldSparse } from "../tar/sparse.js";
 
 /** Headers that are looked at: the descriptor should be the first member, and is among the first ones. */

@@ -53,13 +53,14 @@ export function checkVolume(space: Space): readonly Finding[] {
   return findings;
 }
 
-/** 3/8.4.2.1 and UDF 2.2.3: at two of three places at least. */
+/** 3/8.4.2.1 and UDF 2.2.3: at two of three places at least; of a disc that is written on until it is closed, at one, which may be another. */
 function checkAnchors(
-  { disk, sectorSize, missing }: Space,
+  { disk, sectorSize, missing, partitions }: Space,
   tell: Tell,
 ): readonly { readonly main: SectorExtent; readonly reserve: SectorExtent }[] {
   const sectors = Math.floor((disk.size + missing) / sectorSize);
-  const places = [256, sectors - 257, sectors - 1].filter((sector) => sector >= 256);
+  const isOpen = partitions.some(({ kind }) => kind === "virtual");
+  const places = [256, ...(isOpen ? [512] : []), sectors - 257, sectors - 1].filter((sector) => sector >= 256);
   const found: { main: SectorExtent; reserve: SectorExtent }[] = [];
   for (const sector of new Set(places)) {
     const position = sector * sectorSize - missing;
@@ -78,11 +79,12 @@ function checkAnchors(
     }
   }
   const [first] = found;
-  if (found.length < 2)
+  const wanted = isOpen ? 1 : 2;
+  if (found.length < wanted)
     tell(
       "warning",
       "anchor missing",
-      `there ${found.length === 1 ? "is one anchor" : "are no anchors"}, and two are required`,
+      `there ${found.length === 1 ? "is one anchor" : "are no anchors"}, and ${wanted === 1 ? "one is" : "two are"} required`,
       256 * sectorSize,
     );
   for (const other of found.slice(1)) {

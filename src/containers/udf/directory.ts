@@ -55,14 +55,22 @@ export function* identifiersOf(space: Space, entry: Entry, content: Content): Ge
 /** Of the identifier at `at`, filled up to a multiple of 4; undefined if there is none that is intact. */
 function lengthOf(window: Buffer, at: number): number | undefined {
   if (at + fileIdentifier.size > window.length || tagOf(window, at) !== tags.fileIdentifier) return undefined;
-  const used = fileIdentifier.size + window.readUInt16LE(at + 36) + (window[at + 19] ?? 0);
+  const used = fileIdentifier.size + window.readUInt16LE(at + 36) + nameLengthOf(window, at);
   if (at + used > window.length) return undefined;
   // The CRC may speak for less than all, and does not always for what fills up.
   return at + coveredLength(window, at) <= window.length && isIntact(window, at) ? (used + 3) & ~3 : undefined;
 }
 
+/** genisoimage gives names of 255 bytes, with the compression id in front, the length 0: 256 does not fit. What its CRC covers tells them. */
+function nameLengthOf(window: Buffer, at: number): number {
+  const told = window[at + 19] ?? 0;
+  if (told !== 0 || ((window[at + 18] ?? 0) & characteristics.parent) !== 0) return told;
+  return coveredLength(window, at) >= fileIdentifier.size + window.readUInt16LE(at + 36) + 256 ? 256 : 0;
+}
+
 function decode(window: Buffer, at: number): Identifier | undefined {
-  const { characteristics: bits, nameLength, icb, implementationLength } = fileIdentifier.decode(window, at);
+  const { characteristics: bits, icb, implementationLength } = fileIdentifier.decode(window, at);
+  const nameLength = nameLengthOf(window, at);
   if ((bits & characteristics.deleted) !== 0) return undefined;
   const start = at + fileIdentifier.size + implementationLength;
   return {

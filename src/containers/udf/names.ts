@@ -1,5 +1,5 @@
 // Text in UDF: OSTA CS0 (UDF 2.1.1), d-strings (ECMA-167, 1/7.2.12) and path components (4/14.16).
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 
 /** A compression id, then characters of 8 or of 16 bits, the high byte first. 254 and 255 are those of deleted names. */
 export function decodeCs0(content: Buffer): string {

@@ -4,7 +4,7 @@ import { readBytes, type Source } from "../../source/source.js";
 import { createWindow } from "../../source/window.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 import {
   CENTRAL,
   centralHeader,
@@ -36,6 +36,7 @@ export interface Entry {
   readonly size: number;
   /** Milliseconds since 1970. */
   readonly modified: number | undefined;
+  readonly nanoseconds?: number;
   /** All of st_mode, where the archive has it. */
   readonly mode: number | undefined;
   readonly isDirectory: boolean;
@@ -202,7 +203,8 @@ function entryOf(fields: ReturnType<typeof centralHeader.decode>, name: Buffer, 
     crc32: fields.crc32,
     packedSize: found.packedSize,
     size: found.size,
-    modified: found.modified ?? dosTime(fields.date, fields.time),
+    modified: dosTime(fields.date, fields.time),
+    ...timeOf(found),
     mode,
     // Bit 4 is the directory's of DOS, which everybody sets.
     isDirectory: text.endsWith("/") || (found.size === 0 && (fields.attributes & 0x10) !== 0),
@@ -215,7 +217,10 @@ interface Extras {
   size: number;
   packedSize: number;
   position: number;
+  /** Whole seconds, as milliseconds. */
   modified?: number;
+  /** Units of 100 ns since 1601. */
+  ticks?: bigint;
   uid?: number;
   gid?: number;
   unicode?: { readonly crc: number; readonly name: Buffer };
@@ -231,13 +236,21 @@ function readExtras(extra: Buffer, fields: ReturnType<typeof centralHeader.decod
     if (id === extras.zip64) readWide(data, found);
     else if (id === extras.times && data.length >= 5 && ((data[0] ?? 0) & 1) !== 0) found.modified = data.readInt32LE(1) * 1000;
     else if (id === extras.ntfs && data.length >= 16 && data.readUInt16LE(4) === 1) {
-      // 100 ns since 1601.
-      found.modified ??= Math.floor(Number(data.readBigUInt64LE(8)) / 10_000) - 11_644_473_600_000;
+      found.ticks = data.readBigUInt64LE(8);
     } else if (id === extras.ids) readIds(data, found);
     else if (id === extras.unicodePath && data.length > 5 && data[0] === 1)
       found.unicode = { crc: data.readUInt32LE(1), name: data.subarray(5) };
   }
   return found;
+}
+
+/** The time of a Unix, and what NTFS has of the same second; that of NTFS alone; or nothing. */
+function timeOf({ modified, ticks }: Extras): Pick<Entry, "modified" | "nanoseconds"> | undefined {
+  if (ticks !== undefined) {
+    const exact = { modified: Number(ticks / 10_000n) - 11_644_473_600_000, nanoseconds: Number(ticks % 10_000_000n) * 100 };
+    if (modified === undefined || modified === Math.floor(exact.modified / 1000) * 1000) return exact;
+  }
+  return modified === undefined ? undefined : { modified };
 }
 
 /** Those of the three that are all ones in the header, in this order. */

@@ -10,7 +10,7 @@ import { ImageError } from "../../util/errors.js";
 import { quote } from "../../util/text.js";
 import type { CheckProgress, Container, ContainerContext, ContainerDriver, Content, Finding, Item, ItemKind } from "../container.js";
 import { pathTree } from "../path-tree.js";
-import { decodeText } from "../text.js";
+import { decodeText } from "../../util/decode-text.js";
 import { damaged, type Directory, type Entry, isZip, readDirectory, WRAP } from "./directory.js";
 import { DEFLATE, DEFLATE64, LOCAL, localHeader, methods, STORED } from "./layout.js";
 import { packedStream, refusalOf } from "./streams.js";
@@ -67,6 +67,7 @@ function openZip(disk: Source, context: ContainerContext): Container {
       uid: entry.uid,
       gid: entry.gid,
       modified: entry.modified,
+      nanoseconds: entry.nanoseconds,
       // Sizes that no file has: reading it fails.
       size: kind === "file" ? Math.min(entry.size, Number.MAX_SAFE_INTEGER) : 0,
       entry,
