@@ -6,8 +6,8 @@ export interface Io {
   err(text: string): void;
   /** Whether a person looks at standard output, rather than a program or a file. */
   readonly terminal: boolean;
-  /** The same of standard error. */
-  readonly errTerminal: boolean;
+  /** How it is told how far a long step is: with a bar for people, in lines of JSON for programs (`--json-progress`), or not at all. */
+  progress: "bar" | "lines" | "none";
   /** Whether colours are welcome. */
   readonly color: boolean;
   /** Characters that fit into a line. */

@@ -7,6 +7,9 @@ export interface MountOptions extends ReadingOptions {
   readonly allowOther: boolean;
   readonly passthrough: boolean;
   readonly autoUnmount: boolean;
+  readonly confine: boolean;
+  /** `USER[:GROUP]`. */
+  readonly runAs?: string;
   /** Milliseconds. */
   readonly idleTimeout?: number;
   readonly nonempty: boolean;
@@ -44,6 +47,8 @@ export function parseMountOptions(list: string, before: Partial<MountOptions> = 
     if (name === "allow_other") found.allowOther = true;
     else if (name === "no_passthrough") found.passthrough = false;
     else if (name === "no_auto_unmount") found.autoUnmount = false;
+    else if (name === "no_confine") found.confine = false;
+    else if (name === "run_as") found.runAs = value;
     else if (name === "idle_timeout") found.idleTimeout = parseDuration(value);
     else if (name === "nonempty") found.nonempty = true;
     else if (name === "format") found.format = value;

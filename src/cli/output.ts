@@ -19,7 +19,7 @@ export function standardIo(): Io {
     out: (content) => writeFully(1, typeof content === "string" ? Buffer.from(content) : content),
     err: (text) => writeFully(2, Buffer.from(text)),
     terminal,
-    errTerminal: isatty(2),
+    progress: isatty(2) ? "bar" : "none",
     color: terminal && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb",
     // process.stdout is touched only for terminals: it would make a pipe non-blocking, for us and for everybody who shares it.
     columns: terminal ? process.stdout.columns : 80,

@@ -42,6 +42,9 @@ export async function runProgram(io: Io, words: readonly string[]): Promise<void
     const command = await commands[name](io);
     program.addCommand(command.copyInheritedSettings(program), { isDefault: name === DEFAULT_COMMAND });
   }
+  program.hook("preAction", (_, command) => {
+    if ("jsonProgress" in command.opts()) io.progress = "lines";
+  });
   await program.parseAsync(words, { from: "user" });
 }
 

@@ -30,6 +30,7 @@ export type ReadingOptions = {
   readonly keyFile?: string | undefined;
   readonly names?: NameKind | undefined;
   readonly session?: number | undefined;
+  readonly jsonProgress?: boolean | undefined;
 };
 
 const readingOptions = (window: "" | "image-") => [
@@ -53,6 +54,8 @@ const readingOptions = (window: "" | "image-") => [
   new Option("--sector-size <size>", "bytes of a sector, for the partition table (default: what the image says, or what fits)").argParser(
     sectorArgument,
   ),
+  // The program sees to it, whichever command it is (program.ts).
+  new Option("--json-progress", "tell how far long steps are, as lines of JSON on standard error"),
 ];
 
 /** Adds the options to `command`. `window` stands before the names of the two for a part of a file, where `--offset` means something else. */

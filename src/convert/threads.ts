@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { parentPort, Worker } from "node:worker_threads";
 import type { OpenedFile } from "../source/file.js";
 import type { FlatFile, Tree } from "../tree/node.js";
@@ -32,17 +33,24 @@ interface ErrorRecord {
   readonly position?: number;
 }
 
-/** Does all of it, here if it is for one alone. Throws the first error, and what `lose` throws when it is told what cannot be read. */
+/** Does all of it, here and in other threads. Throws the first error, and what `lose` throws when it is told what cannot be read. */
 export async function doWork(work: Work, task: Task & { readonly file: FlatFile }, lose: (lost: Lost) => void): Promise<void> {
   const { file, ...others } = task;
-  const count = threadsOf(work);
-  if (count === 1) {
-    takePieces(work, file, 0, lose);
-    return;
-  }
-  const results = await Promise.allSettled(Array.from({ length: count }, (_, thread) => runThread({ ...others, work, thread }, lose)));
+  const threads = Array.from({ length: threadsOf(work) - 1 }, (_, index) => runThread({ ...others, work, thread: index + 1 }, lose));
+  const results = await Promise.allSettled([workHere(work, file, lose), ...threads]);
   const failed = results.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
+}
+
+/** This thread's share. It starts at once, while the others are still made; in between, signals and messages get their turn. */
+async function workHere(work: Work, file: FlatFile, lose: (lost: Lost) => void): Promise<void> {
+  try {
+    const pieces = takePieces(work, file, 0, lose);
+    while (!pieces.next().done) await setImmediate();
+  } catch (error) {
+    stop(work);
+    throw error;
+  }
 }
 
 function runThread(task: ThreadTask, lose: (lost: Lost) => void): Promise<void> {
@@ -78,9 +86,10 @@ export function waitForWork(): void {
     const tell = (message: ThreadMessage) => parentPort?.postMessage(message);
     try {
       const { tree, close } = openView({ ...task.view, options: { ...task.view.options, opened: task.files } });
-      takePieces(task.work, fileOf(tree, task.node), task.thread, ({ start, length, error }) =>
+      const pieces = takePieces(task.work, fileOf(tree, task.node), task.thread, ({ start, length, error }) =>
         tell({ kind: "lost", start, length, error: recordOf(error) }),
       );
+      while (!pieces.next().done);
       close();
     } catch (error) {
       stop(task.work);

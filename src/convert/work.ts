@@ -63,8 +63,8 @@ export function bytesDone({ bytes, before }: Work): number {
   return bytes.reduce((sum, count) => sum + count, before);
 }
 
-/** Takes pieces until there are none. What cannot be read is told to `lose`, which may throw. */
-export function takePieces(work: Work, file: FlatFile, thread: number, lose: (lost: Lost) => void): void {
+/** Takes pieces until there are none, and yields after each. What cannot be read is told to `lose`, which may throw. */
+export function* takePieces(work: Work, file: FlatFile, thread: number, lose: (lost: Lost) => void): Generator<void> {
   const { purpose, segments, marks, bytes, target, dense } = work;
   const tell = (lost: Lost) => {
     lose(lost);
@@ -80,5 +80,6 @@ export function takePieces(work: Work, file: FlatFile, thread: number, lose: (lo
     const length = segments[2 * index + 1] ?? 0;
     use(segments[2 * index] ?? 0, length);
     bytes[thread] = (bytes[thread] ?? 0) + length;
+    yield;
   }
 }

@@ -13,7 +13,7 @@ export function fakeIo(given: Partial<Pick<Io, "terminal" | "color" | "columns">
   const pieces: Buffer[] = [];
   return {
     terminal: false,
-    errTerminal: false,
+    progress: "none",
     color: false,
     columns: 80,
     ...given,

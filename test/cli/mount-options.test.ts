@@ -8,6 +8,7 @@ describe("the -o list of mount(8)", () => {
     [",,", {}],
     ["ro,rw,nosuid,nodev,noauto,nofail,_netdev,x-systemd.automount,x-gvfs-show,comment=a=b,defaults,user", {}],
     ["user=alice,exec,sync,helper=x,X-mount.mkdir,lazytime,fsname=a,subtype=b,auto_unmount,x-systemd.requires=/a/b", {}],
+    ["no_confine,run_as=alice:staff", { confine: false, runAs: "alice:staff" }],
     ["no_auto_unmount,idle_timeout=10m", { autoUnmount: false, idleTimeout: 600_000 }],
     ["allow_other,nonempty", { allowOther: true, nonempty: true }],
     ["format=qcow2,snapshot=a=b,disk=scsi0,transport=libfuse", { format: "qcow2", snapshot: "a=b", disk: "scsi0", transport: "libfuse" }],

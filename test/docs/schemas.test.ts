@@ -1,4 +1,5 @@
 // docs/schemas: what the commands print is what the schemas say, and docs/json.md tells of the same fields.
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -78,6 +79,25 @@ describe("the schemas", () => {
     const text = readFileSync(join(folder, name), "utf8");
     expect(text).not.toMatch(/"(?:additional|unevaluated)Properties": false/);
   });
+});
+
+test("--json-progress: what a program reads beside the result", () => {
+  const packed = disks.write({ "long.raw": noise(5, 4 * 2 ** 20) });
+  run("gzip", [packed]);
+  const cli = join(root, "dist/cli/main.js");
+  const environment = { ...process.env, XDG_CACHE_HOME: join(directory, "cache") };
+  const { stdout, stderr } = spawnSync(process.execPath, [cli, "check", "--json", "--json-progress", `${packed}.gz`], {
+    encoding: "utf8",
+    env: environment,
+  });
+  expectValid("check.schema.json", JSON.parse(stdout));
+  const lines = stderr
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Schema);
+  for (const line of lines) expectValid("progress.schema.json", line);
+  expect(lines[0]).toMatchObject({ what: "reading through", file: `${packed}.gz` });
+  expect(lines.at(-1)).toMatchObject({ what: "checking" });
 });
 
 describe("info --json", () => {
@@ -185,6 +205,7 @@ describe("the other commands", () => {
     ...{ pid: 6092, started: 674_493, image: "/home/me/disk.qcow2", format: "qcow2", size: 1_048_576, mountpoint: "/home/me/disk" },
     ...{ transport: "devfuse", since: "2026-11-23T06:02:59.309Z", log: "/run/user/1000/flatmount/1.log", createdMountpoint: true },
     unattended: 77,
+    confined: ["no-new-privileges", "capabilities", "files", "network", "user"],
     paths: [{ file: "disk.raw", path: "server", reason: "compressed" }],
   };
   const attached: Required<Attachment> = {

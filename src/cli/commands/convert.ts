@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import { convert } from "../../convert/convert.js";
 import type { LostRange } from "../../convert/journal.js";
@@ -54,7 +54,7 @@ export function convertCommand(io: Io) {
           writeRange(io, { image, name: printable(found), file: node.file }, 0, node.file.size);
           return;
         }
-        const progress = createProgressBar(io, "");
+        const progress = createProgressBar(io, "converting");
         const stopping = stopOnSignals();
         try {
           const { cloned, copied, lost } = await convert({
@@ -63,7 +63,7 @@ export function convertCommand(io: Io) {
               progress.end();
               io.err(`flatmount: ${printable(line)}\n`);
             },
-            progress: (what, done, size) => progress.step({ file: `${what} ${basename(image)}`, done, size }),
+            progress: (what, done, size) => progress.step({ what, file: image, done, size }),
           });
           progress.end();
           for (const line of linesOf(image, found, lost)) io.err(`${printable(line)}\n`);

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
 import { defaultMountpoint } from "../../daemon/mountpoint.js";
+import { identityOf } from "../../daemon/run-as.js";
 import { startDaemon } from "../../daemon/start.js";
 import type { MountRecord } from "../../daemon/state.js";
 import type { MountWish } from "../../daemon/wish.js";
@@ -40,6 +41,8 @@ export function mountCommand(io: Io) {
       .option("--no-passthrough", "answer every read here, also those that the kernel could answer itself")
       .option("--idle-timeout <time>", "unmount after so long without use, such as 90s, 10m, 1h", parseDuration)
       .option("--no-auto-unmount", "leave a dead mount behind if the daemon is killed")
+      .option("--run-as <user[:group]>", "open the image and serve it as this user (root only)")
+      .option("--no-confine", "let the daemon keep all rights that it was started with")
       .option("--foreground", "do not detach; stop with Ctrl-C")
       .option("-o <list>", "the same as mount(8) would say it: ro,allow_other,uid=…,format=…", parseMountOptions),
   )
@@ -83,6 +86,8 @@ function wishOf(image: string, mountpoint: string | undefined, options: Partial<
     passthrough: options.passthrough ?? true,
     staysWhenKilled: options.autoUnmount === false,
     ...(options.idleTimeout !== undefined && { idleTimeout: options.idleTimeout }),
+    ...(options.confine === false && { confine: false }),
+    ...(options.runAs !== undefined && { runAs: identityOf(options.runAs) }),
     uid: options.uid ?? process.getuid?.() ?? 0,
     gid: options.gid ?? process.getgid?.() ?? 0,
     mode: options.mode ?? 0o444,
