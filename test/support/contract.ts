@@ -1,13 +1,15 @@
 // What every driver owes its callers, whatever the format. The shapes of a format are the samples, made by its own test file.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createBlockCache } from "../../src/disk/cache.js";
+import { openDisk } from "../../src/disk/open.js";
 import { readDisk } from "../../src/disk/read.js";
 import type { Extent, FileEnds, FormatDriver, Layer, Opener, ParentWish } from "../../src/formats/driver.js";
 import { raw } from "../../src/formats/raw/index.js";
+import { drivers } from "../../src/formats/registry.js";
 import { memorySource } from "../../src/source/memory.js";
 import type { Source } from "../../src/source/source.js";
 import { ImageError } from "../../src/util/errors.js";
@@ -15,6 +17,7 @@ import { noise } from "./content.js";
 import { requireProgram } from "./qemu.js";
 import { difference, imageErrorOf } from "./reading.js";
 import { signatures } from "./signatures.js";
+import { inTempDirectory } from "./temp.js";
 
 /** An image and the disk that it must show. Small: the contract opens it some thousand times. */
 export interface Sample {
@@ -89,6 +92,23 @@ function describeSample(driver: FormatDriver, sample: Sample): void {
     });
   });
 
+  test("gets to its driver: no other part of the program takes the file for something else before", () => {
+    inTempDirectory((home) => {
+      const path = writeSample(driver, sample, image, home);
+      const error = imageErrorOf(() => {
+        const { layer, close } = openDisk(path, { allow: [home] });
+        try {
+          expect(layer.format).toBe(driver.name);
+          expect(difference(readRange(layer, 0, layer.size), disk)).toBeUndefined();
+        } finally {
+          close();
+        }
+      });
+      // Who tries an encrypted image through a driver of its own gives that one the password.
+      if (error && (drivers.includes(driver) || error.code !== "KEY_NEEDED")) throw error;
+    });
+  });
+
   test("never maps outside what was asked", () => {
     withImage(image, (layer) => {
       fc.assert(fc.property(rangeIn(disk.length), ([offset, length]) => checkExtent(layer.map(offset, length), length)));
@@ -141,6 +161,25 @@ function describeSample(driver: FormatDriver, sample: Sample): void {
       { numRuns: 400 },
     );
   });
+}
+
+/** Writes the image and its parts, under names by which it finds them, and tells where the image is. Parts stay in `home`, which is for this alone. */
+function writeSample({ extensions }: FormatDriver, { name, parts = {} }: Sample, image: Uint8Array, home: string): string {
+  const folder = join(home, "images");
+  const plain = name.replaceAll("/", "-");
+  const said =
+    extensions.some((extension) => plain.toLowerCase().endsWith(extension.toLowerCase())) ||
+    // Bochs calls a difference like its parent, with something behind it.
+    Object.keys(parts).some((part) => part !== "" && plain.startsWith(part));
+  const files = [...Object.entries(parts), [said ? plain : `${plain}${extensions[0] ?? ""}`, image] as const];
+  const paths = files.map(([file, content]) => {
+    const path = join(folder, file === "" ? "parent" : file.replaceAll("\\", "/"));
+    if (!path.startsWith(`${home}/`)) throw new Error(`${path} is outside the folder of the test`);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+    return path;
+  });
+  return paths.at(-1) ?? folder;
 }
 
 /** Reads here and there, including both ends; nothing is expected of the bytes. The disk may now claim to be of any size. */

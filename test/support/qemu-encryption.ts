@@ -37,6 +37,10 @@ function imageOf({ path, format, more = {} }: EncryptedFile): string {
   return `json:${JSON.stringify(options)}`;
 }
 
+/** How often something is tried on a busy machine, and milliseconds in between. */
+const ATTEMPTS = 30;
+const PAUSE = 300;
+
 /** `options` as `-o` takes them, without the password. */
 export function createEncrypted(
   { path, format, password }: EncryptedFile,
@@ -52,7 +56,9 @@ export function createEncrypted(
       qemuImg(...args);
       return;
     } catch (error) {
-      if (attempt === 10 || !String(error).includes("accurate CPU usage")) throw error;
+      if (attempt === ATTEMPTS || !String(error).includes("accurate CPU usage")) throw error;
+      // Right away it would find the machine just as busy.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
     }
   }
 }
