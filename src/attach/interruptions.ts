@@ -9,7 +9,10 @@ export interface Interruptions {
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Does `make`; a signal meanwhile ends it between two steps, so that what was made can be undone. */
+/**
+ * Does `make`; a signal meanwhile ends it between two steps, so that what was made can be undone. A signal after the last step comes too late: what was made
+ * stands, and the command ends as it would have, telling of it.
+ */
 export async function interruptible<T>(make: (interruptions: Interruptions) => Promise<T>): Promise<T> {
   let came: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
@@ -23,7 +26,8 @@ export async function interruptible<T>(make: (interruptions: Interruptions) => P
         if (came) throw new UserError(`stopped by ${came}; nothing is attached`);
       },
     });
-  } finally {
+  } catch (error) {
     for (const signal of signals) process.off(signal, onSignal);
+    throw error;
   }
 }
