@@ -64,7 +64,8 @@ function describeSample(driver: FormatDriver, sample: Sample): void {
   afterAll(() => {
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
   });
-  const withImage = (content: Uint8Array, use: (layer: Layer) => void) => withLayer(driver, sample, content, use);
+  const withImage = (content: Uint8Array, use: (layer: Layer) => void, onRead?: () => void) =>
+    withLayer(driver, sample, content, use, onRead);
 
   test("is recognised", () => {
     expect(driver.probe(endsOf(image))).toBe(true);
@@ -113,6 +114,52 @@ function describeSample(driver: FormatDriver, sample: Sample): void {
     withImage(image, (layer) => {
       fc.assert(fc.property(rangeIn(disk.length), ([offset, length]) => checkExtent(layer.map(offset, length), length)));
     });
+  });
+
+  test("on a medium that fails while it is opened, says so or is read right", () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 40 }), failures, (good, code) => {
+        const medium = failingMedium(code);
+        medium.failAfter(good);
+        const failure = failureOf(() =>
+          withImage(
+            image,
+            (layer) => {
+              medium.heal();
+              expect(difference(readRange(layer, 0, disk.length), disk)).toBeUndefined();
+            },
+            medium.onRead,
+          ),
+        );
+        if (failure !== undefined) expect(medium.isTold(failure), String(failure)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("on a medium that fails for a while, says so, and is read right afterwards", () => {
+    const medium = failingMedium("ESTALE");
+    withImage(
+      image,
+      (layer) => {
+        // What is decoded once is kept, as it is in a mount.
+        const cache = createBlockCache(2 ** 16);
+        fc.assert(
+          fc.property(rangeIn(disk.length), fc.nat({ max: 4 }), ([offset, length], good) => {
+            const target = Buffer.alloc(length, 0xee);
+            medium.failAfter(good);
+            const failure = failureOf(() => readDisk(layer, target, offset, cache));
+            medium.heal();
+            if (failure !== undefined) expect(medium.isTold(failure), String(failure)).toBe(true);
+            else expect(difference(target, disk.subarray(offset, offset + length))).toBeUndefined();
+            readDisk(layer, target, offset, cache);
+            expect(difference(target, disk.subarray(offset, offset + length))).toBeUndefined();
+          }),
+          { numRuns: 100 },
+        );
+      },
+      medium.onRead,
+    );
   });
 
   test("cut anywhere, is refused or read right as far as it is read", () => {
@@ -227,12 +274,56 @@ function checkExtent(extent: Extent, asked: number): void {
   if (kind === "damaged" && !(extent.error instanceof ImageError)) throw fail("damage without a reason");
 }
 
-/** Opens `image` over the sample's other files, all in memory, and checks that whatever was opened is closed in the end. */
-function withLayer(driver: FormatDriver, { name, parts = {} }: Sample, image: Uint8Array, use: (layer: Layer) => void): void {
+/** What read(2) says of a failing disk, a server that has forgotten the file, a lack of memory, and a lack of descriptors behind a file system. */
+const failures = fc.constantFrom("EIO", "ESTALE", "ENOMEM", "EMFILE");
+
+/** A medium whose reads fail after so many good ones, until it heals. */
+function failingMedium(code: string) {
+  let left = Number.POSITIVE_INFINITY;
+  const failed = new Set<unknown>();
+  return {
+    failAfter: (good: number) => (left = good),
+    heal: () => (left = Number.POSITIVE_INFINITY),
+    onRead: () => {
+      left -= 1;
+      if (left >= 0) return;
+      const error = Object.assign(new Error(`${code}: the medium fails, read`), { code });
+      failed.add(error);
+      throw error;
+    },
+    /** Whether `error` is a failure of the medium, or explains one. */
+    isTold: (error: unknown): boolean => failed.has(error) || (error instanceof Error && failed.has(error.cause)),
+  };
+}
+
+function failureOf(work: () => void): unknown {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** Opens `image` over the sample's other files, all in memory, and checks that whatever was opened is closed in the end. `onRead` comes before each read. */
+function withLayer(
+  driver: FormatDriver,
+  { name, parts = {} }: Sample,
+  image: Uint8Array,
+  use: (layer: Layer) => void,
+  onRead?: () => void,
+): void {
   const open = new Set<Source>();
   const sourceOf = (fileName: string, content: Uint8Array): Source => {
     const inner = memorySource(fileName, content);
-    const source: Source = { ...inner, close: () => void open.delete(source) };
+    const source: Source = {
+      ...inner,
+      read(target, position) {
+        onRead?.();
+        inner.read(target, position);
+      },
+      close: () => void open.delete(source),
+    };
     open.add(source);
     return source;
   };
