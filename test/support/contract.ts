@@ -131,7 +131,7 @@ function describeSample(driver: FormatDriver, sample: Sample): void {
             medium.onRead,
           ),
         );
-        if (failure !== undefined) expect(medium.isTold(failure), String(failure)).toBe(true);
+        if (failure !== undefined) expect([failure, medium.isTold(failure)]).toEqual([failure, true]);
       }),
       { numRuns: 60 },
     );
@@ -150,7 +150,7 @@ function describeSample(driver: FormatDriver, sample: Sample): void {
             medium.failAfter(good);
             const failure = failureOf(() => readDisk(layer, target, offset, cache));
             medium.heal();
-            if (failure !== undefined) expect(medium.isTold(failure), String(failure)).toBe(true);
+            if (failure !== undefined) expect([failure, medium.isTold(failure)]).toEqual([failure, true]);
             else expect(difference(target, disk.subarray(offset, offset + length))).toBeUndefined();
             readDisk(layer, target, offset, cache);
             expect(difference(target, disk.subarray(offset, offset + length))).toBeUndefined();
