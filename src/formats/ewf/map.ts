@@ -3,7 +3,7 @@ import { inflateZlib } from "../../native/unpack.js";
 import { readBytes } from "../../source/source.js";
 import { ImageError } from "../../util/errors.js";
 import { hex } from "../../util/text.js";
-import { type Extent, packedKeys } from "../driver.js";
+import { type Extent, type PackedBlock, packedKeys } from "../driver.js";
 import { behindEnd, storedExtent } from "../stored.js";
 import { adler32 } from "./adler.js";
 import { CHECKSUM_SIZE } from "./layout.js";
@@ -18,47 +18,44 @@ export function createMap(
 ): (offset: number, length: number) => Extent {
   const keys = packedKeys();
   let scratch = Buffer.alloc(0);
+  const contentOf = (chunk: number) => Math.min(chunkSize, size - chunk * chunkSize);
 
-  function packed({ table: { source }, position, room }: Place, chunk: number, skip: number, length: number): Extent {
+  function packed(
+    { table: { source }, position }: Place,
+    chunk: number,
+    skip: number,
+    length: number,
+    unpack: PackedBlock["unpack"],
+  ): Extent {
+    return { kind: "packed", length, block: { key: keys + String(chunk), size: contentOf(chunk), source, position, unpack }, skip };
+  }
+
+  function compressed(place: Place, chunk: number, skip: number, length: number): Extent {
+    const { position, room, table } = place;
+    const { source } = table;
     const stored = Math.min(room, roomFor(chunkSize), source.size - position);
-    const content = Math.min(chunkSize, size - chunk * chunkSize);
-    const block = {
-      key: keys + String(chunk),
-      size: content,
-      source,
-      position,
-      unpack(target: Uint8Array) {
-        if (scratch.length < stored) scratch = Buffer.allocUnsafeSlow(stored);
-        const bytes = scratch.subarray(0, stored);
-        source.read(bytes, position);
-        if (inflateZlib(bytes, target)) return;
-        throw new ImageError("CORRUPT", `chunk ${chunk} at ${hex(position)} does not decode to ${content} bytes`, {
-          file: source.name,
-          position,
-        });
-      },
-    };
-    return { kind: "packed", length, block, skip };
+    return packed(place, chunk, skip, length, (target) => {
+      if (scratch.length < stored) scratch = Buffer.allocUnsafeSlow(stored);
+      const bytes = scratch.subarray(0, stored);
+      source.read(bytes, position);
+      if (inflateZlib(bytes, target)) return;
+      const message = `chunk ${chunk} at ${hex(position)} does not decode to ${target.length} bytes`;
+      throw new ImageError("CORRUPT", message, { file: source.name, position });
+    });
   }
 
   /** A chunk that is stored as it is, with its checksum behind it: nothing of it is shown that does not fit. */
-  function summed({ table: { source }, position }: Place, chunk: number, skip: number, length: number): Extent {
-    const content = Math.min(chunkSize, size - chunk * chunkSize);
-    const block = {
-      key: keys + String(chunk),
-      size: content,
-      source,
-      position,
-      unpack(target: Uint8Array) {
-        source.read(target, position);
-        const stored = readBytes(source, position + content, CHECKSUM_SIZE).readUInt32LE(0);
-        const computed = adler32(target);
-        if (stored === computed) return;
-        const message = `chunk ${chunk} at ${hex(position)} has the checksum ${hex(stored)}, its content has ${hex(computed)}`;
-        throw new ImageError("CORRUPT", message, { file: source.name, position });
-      },
-    };
-    return { kind: "packed", length, block, skip };
+  function summed(place: Place, chunk: number, skip: number, length: number): Extent {
+    const { position, table } = place;
+    const { source } = table;
+    return packed(place, chunk, skip, length, (target) => {
+      source.read(target, position);
+      const stored = readBytes(source, position + target.length, CHECKSUM_SIZE).readUInt32LE(0);
+      const computed = adler32(target);
+      if (stored === computed) return;
+      const message = `chunk ${chunk} at ${hex(position)} has the checksum ${hex(stored)}, its content has ${hex(computed)}`;
+      throw new ImageError("CORRUPT", message, { file: source.name, position });
+    });
   }
 
   return (offset, length) => {
@@ -77,8 +74,8 @@ export function createMap(
     }
     const { source } = place.table;
     if (place.position >= source.size) return { kind: "damaged", length: most, error: behindEnd(source, place.position, chunkSize) };
-    if (place.compressed) return packed(place, chunk, skip, most);
-    const whole = Math.min(chunkSize, size - chunk * chunkSize);
+    if (place.compressed) return compressed(place, chunk, skip, most);
+    const whole = contentOf(chunk);
     if (place.room < whole + CHECKSUM_SIZE) {
       const message = `chunk ${chunk} at ${hex(place.position)} is not compressed, and there are ${place.room} bytes for ${whole}`;
       return { kind: "damaged", length: most, error: new ImageError("CORRUPT", message, { file: source.name, position: place.position }) };
