@@ -1,6 +1,7 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { type ErrorCode, ImageError, UserError } from "../util/errors.js";
 import type { Progress } from "../disk/unpack.js";
+import { printable } from "../util/text.js";
 import type { MountRecord } from "./state.js";
 import { takeDaemon } from "./warm.js";
 import type { MountWish } from "./wish.js";
@@ -44,7 +45,7 @@ export async function startDaemon(wish: MountWish, progress: Progress, onNote?: 
       });
       daemon.once("error", reject);
       daemon.once("exit", (code, signal) =>
-        reject(new UserError(`the daemon ended (${signal ?? `status ${code}`}) before the mount was ready`)),
+        reject(new UserError(`the daemon ended (${signal ?? `status ${code}`}) before the mount was ready`, saidIn(log))),
       );
     });
   } catch (error) {
@@ -56,6 +57,20 @@ export async function startDaemon(wish: MountWish, progress: Progress, onNote?: 
     if (daemon.connected) daemon.disconnect();
     daemon.unref();
   }
+}
+
+/** How many characters of what a daemon said stand in a message. */
+const SAID_LIMIT = 500;
+
+/** What the daemon said first, in one line: of a crash, that is its cause. The log itself goes. */
+function saidIn(log: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(log, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+  return text === "" ? undefined : `It said: ${printable(text.replace(/\s+/g, " ").slice(0, SAID_LIMIT))}`;
 }
 
 function failure({ code, message, ...details }: Extract<DaemonMessage, { kind: "failed" }>): Error {
